@@ -1,0 +1,205 @@
+"""What each command calls, and what it prints. Each returns an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import Namespace
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from unseam.cli.show import listening, stopping
+from unseam.config import DataConfig, TrainConfig, parse_assignment, read_toml
+
+
+def train(options: Namespace) -> int:
+    """`unseam train`."""
+    from unseam.workflow.training import train as train_network
+
+    settings: dict[str, dict[str, Any]] = read_toml(options.config) if options.config else {}
+    for assignment in options.set:
+        for section, values in parse_assignment(assignment).items():
+            settings.setdefault(section, {}).update(values)
+    named = {f.name for f in (*fields(DataConfig), *fields(TrainConfig)) if f.metadata["flag"]}
+    with listening() as listener, stopping(listener) as should_stop:
+        train_network(
+            options.images,
+            options.labels,
+            out=options.out,
+            preset=options.preset,
+            settings=settings,
+            resume=options.resume,
+            overwrite=options.overwrite,
+            split=options.split,
+            tensorboard=options.tensorboard,
+            listener=listener,
+            should_stop=should_stop,
+            **{name: getattr(options, name) for name in named},
+        )
+    return 0
+
+
+def predict(options: Namespace) -> int:
+    """`unseam predict`; 2 if an image was bad, 1 if one failed otherwise."""
+    from unseam.prediction import load_model
+    from unseam.workflow.predicting import predict_files
+
+    with listening() as listener:
+        outcomes = predict_files(
+            load_model(options.model, device=options.device),
+            options.inputs,
+            options.out,
+            tile=options.tile,
+            tta=options.tta,
+            save=[kind.strip() for kind in options.save.split(",") if kind.strip()],
+            axes=options.axes,
+            pixel_size=options.pixel_size,
+            overwrite=options.overwrite,
+            resume=options.resume,
+            listener=listener,
+        )
+    failed = [outcome.error for outcome in outcomes if outcome.error]
+    print(f"{len(outcomes) - len(failed)} of {len(outcomes)} images are in {options.out}")
+    return max((error.exit_code for error in failed), default=0)
+
+
+def evaluate(options: Namespace) -> int:
+    """`unseam evaluate`."""
+    from unseam.workflow.evaluation import evaluate_files
+
+    with listening() as listener:
+        evaluation = evaluate_files(
+            options.true,
+            options.pred,
+            images=options.images,
+            json_file=options.json,
+            report=options.report,
+            ignore=options.ignore,
+            task=options.task or "auto",
+            overwrite=options.overwrite,
+            listener=listener,
+        )
+    for name, value in evaluation.set.to_dict().items():
+        print(f"{name:14} {_number(value)}")
+    return 0
+
+
+def measure(options: Namespace) -> int:
+    """`unseam measure`."""
+    from unseam.workflow.evaluation import measure_files
+
+    with listening() as listener:
+        measure_files(
+            options.labels,
+            options.images,
+            options.out,
+            pixel_size=options.pixel_size,
+            overwrite=options.overwrite,
+            listener=listener,
+        )
+    return 0
+
+
+def check(options: Namespace) -> int:
+    """`unseam check`; 2 if something makes training impossible."""
+    from unseam.workflow.checking import check_files
+
+    with listening() as listener:
+        checked = check_files(
+            options.images,
+            options.labels,
+            DataConfig(
+                task=options.task or "auto",
+                ignore=options.ignore,
+                pixel_size=options.pixel_size,
+                axes=options.axes,
+            ),
+            listener=listener,
+        )
+    for line in checked.lines:
+        print(line)
+    return 2 if checked.errors else 0
+
+
+def info(options: Namespace) -> int:
+    """`unseam info`."""
+    from unseam.fingerprint import describe
+    from unseam.model.checkpoint import read_header
+
+    path = Path(options.model)
+    header = read_header(path / "model.safetensors" if path.is_dir() else path)
+    if options.json:
+        print(json.dumps(asdict(header), indent=2))
+        return 0
+    network = {key: value for key, value in asdict(header.network).items() if value is not None}
+    print(f"task           {header.task}")
+    print(f"network        {_pairs(network)}")
+    print(f"normalization  {_pairs(asdict(header.normalization))}")
+    print(f"objects        {_pairs(asdict(header.objects))}")
+    pixel = " x ".join(f"{s:g}" for s in header.spacing) + " µm" if header.spacing else "unknown"
+    print(f"pixel size     {pixel}")
+    print(f"training       {_pairs(header.training)}")
+    for line in describe(header.fingerprint) if header.fingerprint else []:
+        print(f"trained on     {line}")
+    print(f"made by        unseam {header.unseam_version}")
+    print(f"cite           {header.citation}")
+    return 0
+
+
+def doctor(_: Namespace) -> int:
+    """`unseam doctor`."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    import torch
+
+    from unseam import __version__
+    from unseam.prediction import free_memory
+    from unseam.workflow.training import uses_bfloat16
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    name = torch.cuda.get_device_name() if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    print(f"unseam         {__version__}, Python {platform.python_version()}, PyTorch {torch.__version__}")
+    print(
+        f"machine        {platform.machine()}, {os.cpu_count()} cores, {free_memory() / 2**30:.1f} GiB free"
+    )
+    print(f"device         {device.type} ({name})")
+    why = "the machine multiplies it natively" if uses_bfloat16("auto", device) else "no native bfloat16"
+    print(f"training in    {'bfloat16' if uses_bfloat16('auto', device) else 'float32'} ({why})")
+    print("predicting in  float32")
+    for package, extra in (("imagecodecs", ""), ("tensorboard", "pip install 'unseam[tensorboard]'")):
+        try:
+            print(f"{package:14} {version(package)}")
+        except PackageNotFoundError:
+            print(f"{package:14} not installed{': ' + extra if extra else ''}")
+    return 0
+
+
+def demo(options: Namespace) -> int:
+    """`unseam demo`."""
+    from unseam.workflow.demo import run_demo
+
+    with listening() as listener:
+        report = run_demo(
+            options.out,
+            images=options.images,
+            labels=options.labels,
+            minutes=options.minutes,
+            seed=options.seed,
+            overwrite=options.overwrite,
+            listener=listener,
+        )
+    print(f"open {report}", file=sys.stdout)
+    return 0
+
+
+def _number(value: float | int | None) -> str:
+    if value is None:
+        return "-"
+    return str(value) if isinstance(value, int) else f"{value:.4f}"
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in values.items())

@@ -1,0 +1,203 @@
+"""Which label file belongs to which image file."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from unseam.errors import FileReadError, PairingError
+from unseam.io.images import list_images, stem
+
+_LABEL_PREFIX = re.compile(r"^(masks?|labels?)[_-](?=.)", re.IGNORECASE)
+_LABEL_SUFFIX = re.compile(r"(?<=.)[_-](cp_masks|masks?|labels?|seg|gt|instances)$", re.IGNORECASE)
+_IMAGE_PREFIX = re.compile(r"^(image|img)[_-](?=.)", re.IGNORECASE)
+_IMAGE_SUFFIX = re.compile(r"(?<=.)[_-](image|img|raw)$", re.IGNORECASE)
+# The Cell Tracking Challenge: t002.tif and man_seg002.tif, man_track002.tif or mask002.tif.
+_CTC_LABEL = re.compile(r"^(?:man_seg_?|man_track_?|mask)(\d+)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image file and its label file.
+
+    Attributes
+    ----------
+    stem : str
+        Name of the image without folder and suffix; no two pairs share it.
+    image, labels : Path
+        The files.
+    split : str
+        "train", "test" or whatever a CSV file says; empty where nothing is said.
+    """
+
+    stem: str
+    image: Path
+    labels: Path
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """The pairs in the order of the images, and the files left over."""
+
+    pairs: tuple[Pair, ...]
+    images_without_labels: tuple[Path, ...] = ()
+    labels_without_image: tuple[Path, ...] = ()
+
+
+def find_pairs(images: str | Path, labels: str | Path) -> Pairing:
+    """Match label files to image files by name.
+
+    Parameters
+    ----------
+    images, labels : str or Path
+        Folders, or files. Two files are a pair whatever their names. One folder given twice is
+        divided: names that mark labels (``a_mask.png``) are labels, the others images.
+
+    Returns
+    -------
+    Pairing
+        Pairs and leftovers.
+
+    Raises
+    ------
+    PairingError
+        If nothing matches, two files could be the match of one, or two images share a stem.
+    FileReadError, InputError
+        As `unseam.io.images.list_images`.
+
+    Notes
+    -----
+    Equal stems come first. Then label names are stripped of mask_, label_ in front and _mask,
+    _label, _seg, _gt, _instances (also with a hyphen or a plural s) behind, whatever their case;
+    last, image names of image_, img_, _image, _img, _raw. Cell Tracking Challenge names match by
+    their number: t002 and man_seg002, man_track002 or mask002.
+    """
+    image_files, label_files = list_images(images), list_images(labels)
+    if Path(images).is_file() and Path(labels).is_file():
+        return Pairing((Pair(stem(image_files[0]), image_files[0], label_files[0]),))
+    if Path(images).is_dir() and Path(labels).is_dir() and Path(images).samefile(labels):
+        label_files = [file for file in image_files if _label_key(file) != stem(file)]
+        image_files = [file for file in image_files if file not in set(label_files)]
+    _refuse_equal_stems(image_files)
+    _refuse_equal_stems(label_files)
+    matches = _match(image_files, label_files)
+    if not matches:
+        raise PairingError(
+            f"no label file in {labels} belongs to an image in {images}: images are named"
+            f" {_some(image_files)}; labels {_some(label_files)}; name both alike, like a.png and a.png or"
+            " a_mask.png, or list the pairs in a CSV file"
+        )
+    used = set(matches.values())
+    return Pairing(
+        tuple(Pair(stem(image), image, matches[image]) for image in image_files if image in matches),
+        tuple(image for image in image_files if image not in matches),
+        tuple(file for file in label_files if file not in used),
+    )
+
+
+def read_pairs_csv(path: str | Path) -> Pairing:
+    """Read pairs from a CSV file with the columns image, labels and, if wanted, split.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; separated by commas or semicolons. File names in it are relative to its folder.
+
+    Raises
+    ------
+    FileReadError
+        If the CSV file cannot be read.
+    PairingError
+        If a column or a file is missing, no pair is listed, or two images share a stem.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileReadError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+    header = lines[0] if lines else ""
+    rows = csv.DictReader(lines, delimiter=";" if ";" in header and "," not in header else ",")
+    if not {"image", "labels"} <= set(rows.fieldnames or ()):
+        raise PairingError(
+            f"{path} starts with {header!r}; expected the columns image,labels or image,labels,split"
+        )
+    pairs = tuple(_pair_of_row(row, path.parent) for row in rows)
+    if not pairs:
+        raise PairingError(f"{path} lists no pair; expected a line image,labels for each image")
+    missing = [file for pair in pairs for file in (pair.image, pair.labels) if not file.is_file()]
+    if missing:
+        raise PairingError(
+            f"{path} lists {len(missing)} files that do not exist: {_some(missing, 5)}; correct the names,"
+            f" which are relative to {path.parent}"
+        )
+    _refuse_equal_stems([pair.image for pair in pairs])
+    return Pairing(pairs)
+
+
+def _pair_of_row(row: dict[str, str | None], folder: Path) -> Pair:
+    image, labels, split = ((row.get(column) or "").strip() for column in ("image", "labels", "split"))
+    return Pair(stem(image), folder / image, folder / labels, split)
+
+
+def _match(images: Sequence[Path], labels: Sequence[Path]) -> dict[Path, Path]:
+    """Return the labels of each image that has some; a stricter way of matching goes first."""
+    ways: tuple[tuple[Callable[[Path], str], Callable[[Path], str]], ...] = (
+        (stem, stem),
+        (stem, _label_key),
+        (_image_key, stem),
+        (_image_key, _label_key),
+    )
+    matches: dict[Path, Path] = {}
+    for image_key, label_key in ways:
+        used = set(matches.values())
+        open_images = _grouped((file for file in images if file not in matches), image_key)
+        open_labels = _grouped((file for file in labels if file not in used), label_key)
+        for key in open_images.keys() & open_labels.keys():
+            candidates, owners = open_labels[key], open_images[key]
+            if len(candidates) > 1:
+                raise PairingError(_ambiguous("label files", candidates, "image", owners[0]))
+            if len(owners) > 1:
+                raise PairingError(_ambiguous("images", owners, "label file", candidates[0]))
+            matches[owners[0]] = candidates[0]
+    return matches
+
+
+def _grouped(files: Iterable[Path], key: Callable[[Path], str]) -> dict[str, list[Path]]:
+    groups = defaultdict(list)
+    for file in files:
+        groups[key(file)].append(file)
+    return groups
+
+
+def _ambiguous(kind: str, candidates: Sequence[Path], owner_kind: str, owner: Path) -> str:
+    names = " and ".join(file.name for file in candidates)
+    return f"{kind} {names} could both belong to {owner_kind} {owner.name}; remove or rename all but one"
+
+
+def _label_key(path: Path) -> str:
+    name = stem(path)
+    challenge = _CTC_LABEL.match(name)
+    if challenge:
+        return f"t{challenge[1]}"
+    return _LABEL_SUFFIX.sub("", _LABEL_PREFIX.sub("", name))
+
+
+def _image_key(path: Path) -> str:
+    return _IMAGE_SUFFIX.sub("", _IMAGE_PREFIX.sub("", stem(path)))
+
+
+def _refuse_equal_stems(files: Sequence[Path]) -> None:
+    for name, same in _grouped(files, stem).items():
+        if len(same) > 1:
+            names = " and ".join(str(file) for file in same[:2])
+            raise PairingError(f"{names} share the name {name!r}; remove or rename one")
+
+
+def _some(files: Sequence[Path], count: int = 3) -> str:
+    names = ", ".join(file.name for file in files[:count])
+    return f"{names}, ..." if len(files) > count else names or "(none)"

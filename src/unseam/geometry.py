@@ -1,0 +1,176 @@
+"""Sizes of an unpadded U-Net, as integers: valid inputs, outputs, the context each side.
+
+One axis of the network of the paper (depth 4, kernel 3, stride 2), 572 in and 388 out::
+
+    572 ─conv─ 568 ────────────────── crop ──────────────── 392 ─conv─ 388
+                 └ 284 ─ 280 ──────── crop ─────── 200 ─ 196 ┘
+                           └ 140 ─ 136 ─ crop ─ 104 ─ 100 ┘
+                                     └ 68 ─ 64 ─ 56 ─ 52 ┘
+                                             └ 32 ─ 28 ┘
+
+Everything follows from three sums over the levels, because each step is linear in the size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from operator import mul
+
+from unseam.errors import ShapeError
+
+CONVOLUTIONS_PER_LEVEL = 2
+
+
+@dataclass(frozen=True)
+class AxisGeometry:
+    """Sizes along one axis.
+
+    Attributes
+    ----------
+    kernels : tuple of int
+        Kernel size at each of the depth + 1 levels; odd.
+    strides : tuple of int
+        Pooling stride between the levels, depth of them; 1 leaves the axis as it is.
+    """
+
+    kernels: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @property
+    def grid(self) -> int:
+        """Pixels between two tile origins at which the network computes the same: the product of strides."""
+        return self._reach[-1]
+
+    @property
+    def halo(self) -> int:
+        """Pixels of context the network consumes on each side."""
+        losses = [
+            loss * reach for loss, reach in zip(self._losses, self._reach, strict=True)
+        ]  # both arms of the U cross each level, but the bottom level is crossed once
+        return sum(losses[:-1]) + losses[-1] // 2
+
+    @property
+    def smallest_input(self) -> int:
+        """Smallest valid input with an output of at least one pixel."""
+        smallest_bottom = self._losses[-1] + 1
+        size = self._offset + self.grid * smallest_bottom
+        missing = 2 * self.halo + 1 - size
+        return size + self.grid * max(0, -(-missing // self.grid))
+
+    @property
+    def _losses(self) -> list[int]:
+        """Pixels that the convolutions of one visit to each level remove."""
+        return [CONVOLUTIONS_PER_LEVEL * (kernel - 1) for kernel in self.kernels]
+
+    @property
+    def _reach(self) -> list[int]:
+        """Input pixels per pixel at each level: 1, 2, 4, ..."""
+        return list(accumulate(self.strides, mul, initial=1))
+
+    @property
+    def _offset(self) -> int:
+        """A valid input is this plus a multiple of the grid."""
+        return sum(loss * reach for loss, reach in zip(self._losses[:-1], self._reach[:-1], strict=True))
+
+    def is_valid(self, size: int) -> bool:
+        """Whether every pooling meets a size it divides, and something is left at the end."""
+        return size >= self.smallest_input and (size - self._offset) % self.grid == 0
+
+    def output(self, size: int) -> int:
+        """Output size for a valid input size."""
+        return size - 2 * self.halo
+
+    def input_for(self, output: int) -> int:
+        """Smallest valid input whose output has at least `output` pixels."""
+        missing = max(0, output + 2 * self.halo - self.smallest_input)
+        return self.smallest_input + -(-missing // self.grid) * self.grid
+
+    def nearest(self, size: int) -> tuple[int, ...]:
+        """The valid input sizes just below and just above `size`."""
+        above = self.input_for(size - 2 * self.halo)
+        below = above - self.grid
+        return (below, above) if self.is_valid(below) else (above,)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Sizes of an unpadded U-Net over N axes; `axes` holds one `AxisGeometry` each, in array order.
+
+    Examples
+    --------
+    >>> paper = Geometry.regular(spatial_dims=2, depth=4)
+    >>> paper.output((572, 572)), paper.halo, paper.grid
+    ((388, 388), (92, 92), (16, 16))
+    """
+
+    axes: tuple[AxisGeometry, ...]
+
+    @classmethod
+    def regular(cls, *, spatial_dims: int, depth: int) -> Geometry:
+        """Kernel 3 and stride 2 at every level and axis, as in the paper."""
+        return cls.from_levels([(3,) * spatial_dims] * (depth + 1), [(2,) * spatial_dims] * depth)
+
+    @classmethod
+    def from_levels(cls, kernels: Sequence[Sequence[int]], strides: Sequence[Sequence[int]]) -> Geometry:
+        """Geometry from the kernel of each level and the stride between levels, each given per axis."""
+        dims = len(kernels[0])
+        return cls(
+            tuple(
+                AxisGeometry(tuple(k[axis] for k in kernels), tuple(s[axis] for s in strides))
+                for axis in range(dims)
+            )
+        )
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Tile origins that agree modulo this give the same result."""
+        return tuple(axis.grid for axis in self.axes)
+
+    @property
+    def halo(self) -> tuple[int, ...]:
+        """Context on each side, in pixels."""
+        return tuple(axis.halo for axis in self.axes)
+
+    @property
+    def smallest_input(self) -> tuple[int, ...]:
+        """Smallest valid input."""
+        return tuple(axis.smallest_input for axis in self.axes)
+
+    def output(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Output shape for an input shape.
+
+        Raises
+        ------
+        ShapeError
+            If the input does not fit the network; the message names the nearest sizes that do.
+        """
+        self.check(shape)
+        return tuple(axis.output(size) for axis, size in zip(self.axes, shape, strict=True))
+
+    def input_for(self, output: Sequence[int]) -> tuple[int, ...]:
+        """Smallest valid input shape whose output covers `output`."""
+        return tuple(axis.input_for(size) for axis, size in zip(self.axes, output, strict=True))
+
+    def check(self, shape: Sequence[int]) -> None:
+        """Raise `ShapeError` unless `shape` is a valid input."""
+        if len(shape) != len(self.axes):
+            raise ShapeError(
+                f"tile {_times(shape)} has {len(shape)} spatial axes and the network {len(self.axes)}; "
+                f"give a {len(self.axes)}-D tile"
+            )
+        if all(axis.is_valid(size) for axis, size in zip(self.axes, shape, strict=True)):
+            return
+        per_axis = [
+            ", ".join(map(str, axis.nearest(size))) for axis, size in zip(self.axes, shape, strict=True)
+        ]
+        nearest = per_axis[0] if len(set(per_axis)) == 1 else " by ".join(per_axis)
+        raise ShapeError(
+            f"tile {_times(shape)} does not fit this network (depth {len(self.axes[0].strides)}, unpadded); "
+            f"nearest sizes: {nearest}"
+        )
+
+
+def _times(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))

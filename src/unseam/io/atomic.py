@@ -1,0 +1,59 @@
+"""Write a file whole or not at all: under a temporary name, then renamed."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from unseam.errors import OutputError, OutputExistsError
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Raise `OutputExistsError` if `path` exists and `overwrite` is false."""
+    if path.exists() and not overwrite:
+        raise OutputExistsError(
+            f"{path} exists already; give --overwrite to replace it, or choose another output"
+        )
+
+
+@contextmanager
+def replacing(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block succeeds.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to write; missing parent folders are made.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    OutputExistsError
+        If `path` exists and `overwrite` is false.
+    OutputError
+        If the disk is full or the folder cannot be written to; `path` is as it was before.
+    """
+    path = Path(path)
+    refuse_existing(path, overwrite=overwrite)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        if isinstance(error, (OutputError, OutputExistsError)):
+            raise
+        raise OutputError(f"cannot write {path}: {_reason(error)}; nothing was changed") from error
+    finally:
+        with suppress(OSError):  # the folder may not even exist
+            temporary.unlink(missing_ok=True)
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "the disk is full; free some space or choose another folder"
+    return error.strerror or str(error)

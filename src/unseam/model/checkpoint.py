@@ -1,0 +1,135 @@
+"""A model is one .safetensors file: the weights, and in its header, as JSON, all that using them takes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from unseam.config import NetworkConfig, ObjectConfig
+from unseam.errors import ConfigError, ModelFileError
+from unseam.fingerprint import Fingerprint
+from unseam.io.atomic import replacing
+from unseam.model.unet import UNet
+from unseam.normalize import Normalization
+
+FORMAT_VERSION = 1
+CITATION = (
+    "Ronneberger, Fischer, Brox. U-Net: Convolutional Networks for Biomedical Image Segmentation. "
+    "MICCAI 2015. doi:10.1007/978-3-319-24574-4_28"
+)
+
+
+@dataclass(frozen=True)
+class ModelHeader:
+    """What a model file says beside its weights.
+
+    Attributes
+    ----------
+    task : "instances" or "semantic".
+    network : how to build the network.
+    normalization : how to scale an image for it.
+    objects : how its probabilities become objects.
+    spacing : pixel size it was trained on, micrometres per axis, or None.
+    fingerprint : of the training images, or None.
+    training : summary of the run: iterations, seconds, scores, seed.
+    unseam_version, license, citation : where it comes from, what may be done with it.
+    """
+
+    task: str
+    network: NetworkConfig
+    normalization: Normalization
+    objects: ObjectConfig
+    spacing: tuple[float, ...] | None = None
+    fingerprint: Fingerprint | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    unseam_version: str = ""
+    license: str = "as the training images allow"
+    citation: str = CITATION
+
+
+def build_network(config: NetworkConfig) -> UNet:
+    """The network of a configuration in which everything is decided."""
+    return UNet(**{key: value for key, value in asdict(config).items() if value is not None})
+
+
+def save_model(path: Path, state_dict: dict[str, Tensor], header: ModelHeader, *, overwrite: bool) -> None:
+    """Write weights and header, atomically."""
+    from safetensors.torch import save_file
+
+    fingerprint = header.fingerprint.to_dict() if header.fingerprint else None
+    document = {"format_version": FORMAT_VERSION, **asdict(header), "fingerprint": fingerprint}
+    tensors = {key: value.detach().cpu().contiguous() for key, value in state_dict.items()}
+    with replacing(path, overwrite=overwrite) as temporary:
+        save_file(tensors, temporary, metadata={"unseam_model": json.dumps(document)})
+
+
+def read_header(path: Path) -> ModelHeader:
+    """The header of a model file, without its weights.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is missing, cut short, no model, or of a newer version.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise ModelFileError(f"there is no model file {path}; give the model.safetensors of a run")
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise ModelFileError(f"{path} is cut short or not a model file ({error}); copy it again") from error
+    if "unseam_model" not in metadata:
+        raise ModelFileError(f"{path} is not a model of unseam; give the model.safetensors of a run")
+    return _parse_header(path, metadata["unseam_model"])
+
+
+def load_network(path: Path) -> tuple[UNet, ModelHeader]:
+    """The trained network, in evaluation mode, and the header.
+
+    Raises
+    ------
+    ModelFileError
+        As `read_header`, and if the weights do not fit the header.
+    """
+    from safetensors.torch import load_file
+
+    header = read_header(path)
+    try:
+        net = build_network(header.network)
+        net.load_state_dict(load_file(path))
+    except (RuntimeError, ConfigError, TypeError) as error:
+        raise ModelFileError(f"{path} has weights that do not fit its own description: {error}") from error
+    return net.eval(), header
+
+
+def _parse_header(path: Path, text: str) -> ModelHeader:
+    try:
+        document = json.loads(text)
+        version = document.pop("format_version")
+        if version > FORMAT_VERSION:
+            raise ModelFileError(
+                f"{path} has model format {version}; this unseam reads up to {FORMAT_VERSION}: update it"
+            )
+        document["network"] = NetworkConfig(**_tuples(document["network"]))
+        document["normalization"] = Normalization(**document["normalization"])
+        document["objects"] = ObjectConfig(**document["objects"])
+        document["spacing"] = tuple(document["spacing"]) if document["spacing"] else None
+        if document["fingerprint"]:
+            document["fingerprint"] = Fingerprint.from_dict(document["fingerprint"])
+        return ModelHeader(**document)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"the header of {path} cannot be understood ({error}); copy it again") from error
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON's lists of lists as the tuples that the configuration holds."""
+    return {
+        key: tuple(tuple(item) for item in value) if isinstance(value, list) else value
+        for key, value in values.items()
+    }

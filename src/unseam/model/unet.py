@@ -1,0 +1,232 @@
+"""The U-Net of 2015: unpadded convolutions, cropped skips, and nothing that looks at the tile.
+
+::
+
+    image ─▶ level 0 ──────────────── crop ───────────────▶ level 0 ─▶ 1x1 ─▶ logits
+               ▼ pool                                         ▲ up
+             level 1 ──────────── crop ────────────▶ level 1 ─┘
+               ▼ pool                                  ▲ up
+              ...                                     ...
+               ▼ pool                                  │ up
+             bottom ───────────── dropout ─────────────┘
+
+A level is two convolutions with ReLU. Batch norm is optional and, at prediction, a constant per channel;
+so an output pixel depends on its own surroundings alone, wherever the image was cut.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from unseam.errors import ConfigError, ShapeError
+from unseam.geometry import Geometry
+
+Layer = Callable[..., nn.Module]
+Convolution: dict[int, Layer] = {2: nn.Conv2d, 3: nn.Conv3d}
+UpConvolution: dict[int, Layer] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+BatchNorm: dict[int, Layer] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+max_pool: dict[int, Callable[..., Tensor]] = {2: nn.functional.max_pool2d, 3: nn.functional.max_pool3d}
+
+
+class UNet(nn.Module):
+    """The network of the paper by default; other sizes, 3-D and anisotropic steps by option.
+
+    Parameters
+    ----------
+    in_channels : int
+        Channels of the image.
+    classes : int
+        Channels of the output, background included.
+    spatial_dims : int
+        2 or 3.
+    base_width : int
+        Channels at the first level; each level below has twice as many.
+    depth : int
+        Number of poolings.
+    strides : sequence of (int, ...), optional
+        Pooling stride of each of the `depth` steps, per axis; default 2 everywhere.
+    kernels : sequence of (int, ...), optional
+        Convolution kernel of each of the `depth` + 1 levels, per axis, odd; default 3 everywhere.
+    batch_norm : bool
+        Normalise after each convolution of a level; see `fold_batch_norm`.
+    dropout : float
+        Probability of dropping a value at the end of the contracting path, 0 to 1.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range, or strides and kernels do not fit the depth.
+    ShapeError
+        In `forward`, if the tile does not fit; see `geometry`.
+
+    References
+    ----------
+    Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation",
+    MICCAI 2015, figure 1 and section 3. doi:10.1007/978-3-319-24574-4_28
+
+    Examples
+    --------
+    >>> net = UNet(in_channels=1, classes=2)
+    >>> sum(p.numel() for p in net.parameters())
+    31030658
+    >>> net.geometry.output((572, 572))
+    (388, 388)
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        classes: int = 2,
+        *,
+        spatial_dims: int = 2,
+        base_width: int = 64,
+        depth: int = 4,
+        strides: Sequence[Sequence[int]] | None = None,
+        kernels: Sequence[Sequence[int]] | None = None,
+        batch_norm: bool = False,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        _check_options(in_channels, classes, spatial_dims, base_width, depth, dropout)
+        strides = [tuple(s) for s in strides] if strides else [(2,) * spatial_dims] * depth
+        kernels = [tuple(k) for k in kernels] if kernels else [(3,) * spatial_dims] * (depth + 1)
+        _check_levels(strides, kernels, spatial_dims, depth)
+        self.in_channels, self.classes, self.spatial_dims = in_channels, classes, spatial_dims
+        self.base_width, self.strides = base_width, strides
+        self.geometry = Geometry.from_levels(kernels, strides)
+        widths = [base_width * 2**level for level in range(depth + 1)]
+
+        self.down = nn.ModuleList(
+            double_convolution(in_width, width, kernel, batch_norm)
+            for in_width, width, kernel in zip([in_channels, *widths], widths[:-1], kernels, strict=False)
+        )
+        self.bottom = double_convolution(([in_channels, *widths])[depth], widths[-1], kernels[-1], batch_norm)
+        self.dropout = nn.Dropout(dropout)
+        self.up = nn.ModuleList(
+            UpConvolution[spatial_dims](2 * width, width, kernel_size=stride, stride=stride)
+            for width, stride in zip(widths[:-1], strides, strict=True)
+        )
+        self.out = nn.ModuleList(
+            double_convolution(2 * width, width, kernel, batch_norm)
+            for width, kernel in zip(widths[:-1], kernels, strict=False)
+        )
+        self.head = Convolution[spatial_dims](widths[0], classes, kernel_size=1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits of the centre of a tile: (B, C, *spatial) to (B, classes, *geometry.output(spatial))."""
+        self._check_tile(image)
+        pool = max_pool[self.spatial_dims]
+        x, skips = image, []
+        for level, stride in zip(self.down, self.strides, strict=True):
+            x = level(x)
+            skips.append(x)
+            x = pool(x, stride, stride)
+        x = self.dropout(self.bottom(x))
+        for skip, up, level in zip(reversed(skips), reversed(self.up), reversed(self.out), strict=True):
+            x = up(x)
+            x = torch.cat([centre_crop(skip, x.shape[2:]), x], dim=1)  # (B, 2 * width, *spatial)
+            x = level(x)
+        logits: Tensor = self.head(x)
+        return logits
+
+    def _check_tile(self, image: Tensor) -> None:
+        if image.ndim != self.spatial_dims + 2 or image.shape[1] != self.in_channels:
+            raise ShapeError(
+                f"the network takes (batch, {self.in_channels} channels, {self.spatial_dims} spatial axes) "
+                f"and was given {tuple(image.shape)}"
+            )
+        self.geometry.check(image.shape[2:])
+
+
+def double_convolution(in_width: int, width: int, kernel: Sequence[int], batch_norm: bool) -> nn.Sequential:
+    """Two unpadded convolutions, each with ReLU, and batch norm in between where asked for."""
+    layers: list[nn.Module] = []
+    for channels in (in_width, width):
+        layers.append(Convolution[len(kernel)](channels, width, tuple(kernel), bias=not batch_norm))
+        if batch_norm:
+            layers.append(BatchNorm[len(kernel)](width))
+        layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers)
+
+
+def centre_crop(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """The middle of the spatial axes of `x`: a view of the given shape."""
+    for axis, size in enumerate(shape, start=2):
+        x = x.narrow(axis, (x.shape[axis] - size) // 2, size)
+    return x
+
+
+def initialise(net: UNet, generator: torch.Generator) -> None:
+    """Draw the weights from N(0, sqrt(2 / N)), N the incoming connections of one neuron; biases are 0.
+
+    In an up-convolution whose kernel is its stride a neuron receives one position of the map below,
+    so N is the number of channels there.
+    """
+    for layer in net.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Conv3d)):
+            incoming = layer.in_channels * math.prod(layer.kernel_size)
+        elif isinstance(layer, (nn.ConvTranspose2d, nn.ConvTranspose3d)):
+            incoming = layer.in_channels
+        else:
+            continue
+        nn.init.normal_(layer.weight, 0.0, math.sqrt(2.0 / incoming), generator=generator)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+def fold_batch_norm(net: UNet) -> UNet:
+    """The same network for prediction, each batch norm multiplied into the convolution before it.
+
+    Returns
+    -------
+    UNet
+        A copy in evaluation mode; its output equals that of `net.eval()` up to rounding.
+    """
+    folded = copy.deepcopy(net).eval()
+    for level in [*folded.down, folded.bottom, *folded.out]:
+        assert isinstance(level, nn.Sequential)
+        for index, layer in enumerate(level):
+            if isinstance(layer, (nn.BatchNorm2d, nn.BatchNorm3d)):
+                level[index - 1] = nn.utils.fusion.fuse_conv_bn_eval(level[index - 1], layer)  # type: ignore[type-var]
+                level[index] = nn.Identity()
+    return folded
+
+
+def _check_options(
+    in_channels: int, classes: int, spatial_dims: int, base_width: int, depth: int, dropout: float
+) -> None:
+    if spatial_dims not in (2, 3):
+        raise ConfigError(f"spatial_dims is {spatial_dims}; the network is built for 2 or 3 spatial axes")
+    for name, value, least in [
+        ("in_channels", in_channels, 1),
+        ("classes", classes, 2),
+        ("base_width", base_width, 1),
+        ("depth", depth, 0),
+    ]:
+        if value < least:
+            raise ConfigError(f"{name} is {value}; it must be {least} or more")
+    if not 0 <= dropout < 1:
+        raise ConfigError(f"dropout is {dropout}; it is a probability, 0 or more and below 1")
+
+
+def _check_levels(
+    strides: Sequence[Sequence[int]], kernels: Sequence[Sequence[int]], spatial_dims: int, depth: int
+) -> None:
+    if len(strides) != depth or len(kernels) != depth + 1:
+        raise ConfigError(
+            f"{len(strides)} strides and {len(kernels)} kernels were given for depth {depth}; "
+            f"it takes {depth} strides and {depth + 1} kernels"
+        )
+    for sizes in [*strides, *kernels]:
+        if len(sizes) != spatial_dims or min(sizes) < 1:
+            raise ConfigError(
+                f"{tuple(sizes)} was given; strides and kernels take {spatial_dims} sizes of 1 or more"
+            )
+    for sizes in kernels:
+        if any(size % 2 == 0 for size in sizes):
+            raise ConfigError(f"kernel {tuple(sizes)} is even; a centred crop needs odd kernels")

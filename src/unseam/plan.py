@@ -1,0 +1,206 @@
+"""From the images, the time and the machine to a configuration in which everything is decided.
+
+Each rule is one short function; `plan` applies them and says in four lines why.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from unseam.config import AugmentConfig, Config, LossConfig, NetworkConfig, TrainConfig
+from unseam.errors import ConfigError
+from unseam.fingerprint import Fingerprint
+from unseam.geometry import Geometry
+
+PRESETS = ("default", "paper")
+DEFAULT_MINUTES = 10.0
+PIXELS_PER_STEP = {"cpu": 270_000, "cuda": 2_000_000}
+COARSE = 1.5
+"""An axis is coarse where its pixels are this many times longer than the shortest."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A configuration in which nothing is open, and the reasons, one line each."""
+
+    config: Config
+    reasons: tuple[str, ...]
+
+
+def preset(name: str) -> Config:
+    """The configuration of a preset, before planning.
+
+    "paper" is the system of 2015: its network, weights, loss and augmentation, momentum 0.99, one patch of
+    572 pixels per step. "default" learns most in a few minutes from a few images.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such preset.
+    """
+    if name == "default":
+        return Config()
+    if name != "paper":
+        raise ConfigError(f"preset is {name!r}; expected one of: {', '.join(PRESETS)}")
+    return Config(
+        network=NetworkConfig(base_width=64, depth=4, batch_norm=False, dropout=0.5),
+        augment=AugmentConfig(scale=0.0, elastic_sigma=10.0, elastic_spacing=0.0, noise=0.0, blur=0.0),
+        loss=LossConfig(balance=True),
+        train=TrainConfig(
+            batch=1, optimizer="sgd", learning_rate=1e-3, schedule="constant", warmup=0.02, average=0.0
+        ),
+    )
+
+
+def plan(
+    fingerprint: Fingerprint,
+    config: Config,
+    *,
+    classes: int,
+    device: str,
+) -> Plan:
+    """Decide what the configuration leaves open.
+
+    Parameters
+    ----------
+    fingerprint : Fingerprint
+        Of the training images.
+    config : Config
+        A preset with the user's choices.
+    classes : int
+        Classes of the labels, background included.
+    device : str
+        "cpu" or "cuda".
+
+    Raises
+    ------
+    ConfigError
+        If the choices contradict the images or each other.
+    """
+    if config.train.minutes is not None and config.train.iterations is not None:
+        raise ConfigError("both minutes and iterations were given; choose one of them")
+    network = _network(fingerprint, config, classes, device)
+    train = config.train
+    if train.minutes is None and train.iterations is None:
+        train = replace(train, minutes=DEFAULT_MINUTES)
+    patch = train.patch or _geometry(network).input_for(_output_target(network, fingerprint))
+    batch = train.batch or _batch(patch, device)
+    train = replace(train, patch=patch, batch=batch)
+    objects = replace(
+        config.objects,
+        threshold=0.5 if config.objects.threshold is None else config.objects.threshold,
+        min_size=_min_size(fingerprint) if config.objects.min_size is None else config.objects.min_size,
+        grow=int(config.loss.carve) if config.objects.grow is None else config.objects.grow,
+    )
+    decided = replace(config, network=network, train=train, objects=objects)
+    return Plan(decided, _reasons(fingerprint, decided, device))
+
+
+def _network(fp: Fingerprint, config: Config, classes: int, device: str) -> NetworkConfig:
+    network, dims = config.network, fp.spatial_dims
+    if network.in_channels not in (None, fp.channels):
+        raise ConfigError(
+            f"in_channels is {network.in_channels} and the images have {fp.channels}; leave it out"
+        )
+    if network.classes is not None and network.classes < classes:
+        raise ConfigError(f"classes is {network.classes} and the labels have {classes}; leave it out")
+    depth = _depth(fp) if network.depth is None else network.depth
+    strides, kernels = network.strides, network.kernels
+    if dims == 3 and strides is None and kernels is None:
+        strides, kernels = _anisotropic_levels(fp.spacing, depth)
+    return replace(
+        network,
+        in_channels=fp.channels,
+        classes=network.classes or classes,
+        spatial_dims=dims,
+        depth=depth,
+        base_width=network.base_width or _width(config.train, dims, device),
+        strides=strides,
+        kernels=kernels,
+    )
+
+
+def _depth(fp: Fingerprint) -> int:
+    """The least depth whose halo sees a large object whole: 1.25 times the diameter nine in ten are below."""
+    deepest, reach = (4 if fp.spatial_dims == 2 else 2), 1.25 * fp.diameter_p90
+    halos = {depth: Geometry.regular(spatial_dims=2, depth=depth).halo[0] for depth in range(2, deepest)}
+    return next((depth for depth, halo in halos.items() if halo >= reach), deepest)
+
+
+def _width(train: TrainConfig, dims: int, device: str) -> int:
+    """Wide where there is time to train it."""
+    if device == "cuda":
+        return 32 if dims == 3 else 64
+    if dims == 3:
+        return 8 if (train.minutes or 0) < 30 else 16
+    return 16 if (train.minutes or 0) < 40 else 32
+
+
+def _anisotropic_levels(
+    spacing: Sequence[float] | None, depth: int
+) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
+    """Strides and kernels of 1 along an axis for as long as its pixels are the coarser ones."""
+    pixel = list(spacing or (1.0, 1.0, 1.0))
+    strides, kernels = [], []
+    for _ in range(depth):
+        coarse = [p >= COARSE * min(pixel) for p in pixel]
+        kernels.append(tuple(1 if c else 3 for c in coarse))
+        strides.append(tuple(1 if c else 2 for c in coarse))
+        pixel = [p * s for p, s in zip(pixel, strides[-1], strict=True)]
+    return tuple(strides), (*kernels, (3, 3, 3))
+
+
+def _output_target(network: NetworkConfig, fp: Fingerprint) -> list[int]:
+    """Output of a patch per axis: about twice the halo, so that half the work is not context."""
+    wanted = [max(160, 2 * halo) if fp.spatial_dims == 2 else 40 for halo in _geometry(network).halo]
+    return [min(size, largest) for size, largest in zip(wanted, fp.shape_max, strict=True)]
+
+
+def _batch(patch: Sequence[int], device: str) -> int:
+    """Patches per step: what a processor or a GPU takes well."""
+    pixels = PIXELS_PER_STEP[device]
+    return max(1, min(32, round(pixels / math.prod(patch))))
+
+
+def _min_size(fp: Fingerprint) -> int:
+    """Half of the smallest objects but for one in a hundred."""
+    return max(1, int(fp.area_p01 / 2)) if fp.task == "instances" else 0
+
+
+def _geometry(network: NetworkConfig) -> Geometry:
+    assert network.depth is not None and network.spatial_dims is not None
+    regular = Geometry.regular(spatial_dims=network.spatial_dims, depth=network.depth)
+    if network.strides is None and network.kernels is None:
+        return regular
+    dims = network.spatial_dims
+    strides = network.strides or ((2,) * dims,) * network.depth
+    kernels = network.kernels or ((3,) * dims,) * (network.depth + 1)
+    return Geometry.from_levels(kernels, strides)
+
+
+def _reasons(fp: Fingerprint, config: Config, device: str) -> tuple[str, ...]:
+    """Network, patch, time and objects: a line each."""
+    network, train = config.network, config.train
+    assert train.patch is not None and train.batch is not None
+    geometry = _geometry(network)
+    output = geometry.output(train.patch)
+    share = math.prod(output) / math.prod(train.patch)
+    budget = f"{train.iterations} iterations" if train.iterations else f"{train.minutes:g} minutes"
+    return (
+        f"network: {network.spatial_dims}-D U-Net, depth {network.depth}, base width {network.base_width}; "
+        f"its halo of {geometry.halo[-1]} px surrounds objects of {fp.diameter_median:.0f} px "
+        f"(nine in ten below {fp.diameter_p90:.0f})",
+        f"patches: {train.batch} of {_times(train.patch)} px a step, of which the network labels "
+        f"{_times(output)} ({share:.0%})",
+        f"time: {budget} on {device}, {train.optimizer} at {train.learning_rate:g}, seed {train.seed}",
+        f"objects: smaller than {config.objects.min_size} px are dropped, "
+        f"{fp.touching_fraction:.0%} touch and are parted by a gap that is grown back"
+        if fp.task == "instances"
+        else f"classes: {network.classes}, each pixel takes the likeliest",
+    )
+
+
+def _times(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))

@@ -1,0 +1,195 @@
+"""Overlap-tile: any image through an unpadded network, tile by tile, as if it were one.
+
+One axis; the second of three tiles. What is read is the tile with its halo; what is missing at the ends
+of the image is mirrored; what is written touches the neighbours and overlaps none::
+
+    mirror │              image               │ mirror
+    ·······│──────────────────────────────────│·······
+               ┌─halo─┬──────────────┬─halo─┐             read
+                      │    write     │                    write
+                      └ a multiple of the grid
+
+Tile origins lie on the network's grid (2^depth), because poolings that start elsewhere see other pixels.
+Then each pixel of the result is the same whatever the tiles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseam.errors import ShapeError
+from unseam.geometry import Geometry
+
+TileFunction = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile; each field holds (start, stop) per axis.
+
+    Attributes
+    ----------
+    read : region of the image that the network is given; it may reach outside, where the image is mirrored.
+    crop : region of the network's output that is kept.
+    write : region of the result that it fills.
+    """
+
+    read: tuple[tuple[int, int], ...]
+    crop: tuple[tuple[int, int], ...]
+    write: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """How an image is cut.
+
+    Attributes
+    ----------
+    shape : spatial shape of the image.
+    tile_input : what the network is given, the same for each tile.
+    step : distance of tile origins, a multiple of the grid.
+    halo : context on each side.
+    """
+
+    shape: tuple[int, ...]
+    tile_input: tuple[int, ...]
+    step: tuple[int, ...]
+    halo: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return math.prod(self._counts)
+
+    def __iter__(self) -> Iterator[Tile]:
+        """The tiles in raster order."""
+        for index in product(*map(range, self._counts)):
+            start = [i * step for i, step in zip(index, self.step, strict=True)]
+            stop = [min(a + step, n) for a, step, n in zip(start, self.step, self.shape, strict=True)]
+            origin = [a - halo for a, halo in zip(start, self.halo, strict=True)]
+            yield Tile(
+                read=tuple((o, o + size) for o, size in zip(origin, self.tile_input, strict=True)),
+                crop=tuple((0, b - a) for a, b in zip(start, stop, strict=True)),
+                write=tuple(zip(start, stop, strict=True)),
+            )
+
+    @property
+    def _counts(self) -> list[int]:
+        return [math.ceil(n / step) for n, step in zip(self.shape, self.step, strict=True)]
+
+
+def plan_tiles(shape: Sequence[int], geometry: Geometry, tile: int | Sequence[int]) -> TilePlan:
+    """Cut an image into the fewest tiles of at most `tile` output pixels per axis, all of one size.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Spatial shape of the image.
+    geometry : Geometry
+        Of the network.
+    tile : int or sequence of int
+        Largest output of a tile, pixels per axis; at least the network's grid.
+
+    Raises
+    ------
+    ShapeError
+        If the image has another number of axes, is empty, or the tile is smaller than the grid.
+
+    Examples
+    --------
+    >>> plan = plan_tiles((512, 512), Geometry.regular(spatial_dims=2, depth=4), tile=256)
+    >>> len(plan), plan.tile_input, plan.step
+    (4, (444, 444), (256, 256))
+    """
+    dims = len(geometry.axes)
+    sizes = (tile,) * dims if isinstance(tile, int) else tuple(tile)
+    if len(shape) != dims or len(sizes) != dims:
+        raise ShapeError(
+            f"an image of {len(shape)} and a tile of {len(sizes)} axes were given; the network has {dims}"
+        )
+    if min(shape) < 1:
+        raise ShapeError(f"the image is empty: its shape is {tuple(shape)}")
+    steps = []
+    for n, size, grid in zip(shape, sizes, geometry.grid, strict=True):
+        if size < grid:
+            raise ShapeError(f"tile {size} was given; this network needs tiles of {grid} pixels or more")
+        largest = size // grid * grid
+        count = 1 if n <= size else math.ceil(n / largest)
+        steps.append(math.ceil(n / count / grid) * grid)
+    needed = [min(step, n) for step, n in zip(steps, shape, strict=True)]
+    return TilePlan(tuple(shape), geometry.input_for(needed), tuple(steps), geometry.halo)
+
+
+def read_mirrored(image: NDArray[Any], region: Sequence[tuple[int, int]]) -> NDArray[Any]:
+    """A region of `image`, (C, *spatial), mirrored where it reaches outside.
+
+    The edge pixel is the mirror and is not repeated; an image smaller than the reach is mirrored again
+    and again; an image of one pixel is constant.
+    """
+    inside = all(a >= 0 and b <= n for (a, b), n in zip(region, image.shape[1:], strict=True))
+    if inside:
+        return image[(slice(None), *(slice(a, b) for a, b in region))]
+    for axis, (a, b) in enumerate(region, start=1):
+        image = np.take(image, mirrored_indices(a, b, image.shape[axis]), axis=axis)
+    return image
+
+
+def mirrored_indices(start: int, stop: int, size: int) -> NDArray[np.intp]:
+    """Indices into an axis of `size` pixels for positions start to stop, reflected at both ends.
+
+    >>> mirrored_indices(-3, 6, 3).tolist()
+    [1, 2, 1, 0, 1, 2, 1, 0, 1]
+    """
+    period = max(1, 2 * (size - 1))
+    position = np.arange(start, stop) % period
+    return np.minimum(position, period - position) if size > 1 else np.zeros_like(position)
+
+
+def apply_tiled(
+    function: TileFunction,
+    image: NDArray[Any],
+    plan: TilePlan,
+    *,
+    on_tile: Callable[[int, int], None] | None = None,
+) -> NDArray[Any]:
+    """Apply a network to an image tile by tile.
+
+    Parameters
+    ----------
+    function : callable
+        Maps an array (C, *plan.tile_input) to (K, *output), the output 2 * halo smaller or so.
+    image : ndarray, (C, *plan.shape)
+        The image.
+    plan : TilePlan
+        From `plan_tiles`.
+    on_tile : callable, optional
+        Called with (tiles done, tiles in all) after each tile.
+
+    Returns
+    -------
+    ndarray, (K, *plan.shape)
+        Each pixel written exactly once; the dtype is the function's.
+    """
+    if image.shape[1:] != plan.shape:
+        raise ShapeError(
+            f"the image is {image.shape[1:]} and the plan was made for {plan.shape}; plan it again"
+        )
+    result: NDArray[Any] | None = None
+    for done, tile in enumerate(plan, start=1):
+        output = function(read_mirrored(image, tile.read))
+        if result is None:
+            result = np.empty((output.shape[0], *plan.shape), output.dtype)
+        result[_slices(tile.write)] = output[_slices(tile.crop)]
+        if on_tile:
+            on_tile(done, len(plan))
+    assert result is not None
+    return result
+
+
+def _slices(region: Sequence[tuple[int, int]]) -> tuple[slice, ...]:
+    return (slice(None), *(slice(a, b) for a, b in region))

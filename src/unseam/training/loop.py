@@ -1,0 +1,205 @@
+"""The training loop: set the rate, draw patches, forward, backward, step, average; validate; checkpoint."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from unseam.config import Config
+from unseam.data.dataset import Batch, PatchSampler
+from unseam.errors import TrainingError
+from unseam.losses import training_loss
+from unseam.training.schedule import learning_rate, update_average
+from unseam.training.state import State
+
+CHECKPOINT_SECONDS = 60.0
+LOG_STEPS = 10
+LARGEST_GRADIENT = 5.0
+"""Gradients are scaled down to this norm: one odd patch then cannot throw the weights away."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What is told after each step.
+
+    Attributes
+    ----------
+    step : steps done.
+    fraction : share of the run done, 0 to 1.
+    loss : mean since the last log.
+    score : the last validation score, or None.
+    seconds_left : estimated.
+    """
+
+    step: int
+    fraction: float
+    loss: float
+    score: float | None
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the loop calls.
+
+    Attributes
+    ----------
+    validate : scores the averaged network; returns named scores, the first one decides.
+    keep : called with the state when it is the best so far.
+    checkpoint : called with the state every minute and after each validation.
+    progress : called after each step.
+    should_stop : asked after each step; True ends the run cleanly.
+    """
+
+    validate: Callable[[nn.Module], dict[str, float]]
+    keep: Callable[[State], None]
+    checkpoint: Callable[[State], None]
+    progress: Callable[[Progress], None] = lambda _: None
+    should_stop: Callable[[], bool] = lambda: False
+
+
+def fit(state: State, sampler: PatchSampler, config: Config, hooks: Hooks, *, low_precision: bool) -> State:
+    """Train from `state` to the end of the budget.
+
+    With `iterations` set each step is a function of the weights, the seed and its number alone; so a run
+    that was killed and resumed ends with the same weights, on the CPU in float32 bit for bit.
+
+    Raises
+    ------
+    TrainingError
+        If the loss is not finite; the message names the cause. The best model so far is kept.
+    """
+    clock = _Clock(state, config)
+    losses: list[float] = []
+    last_checkpoint = time.monotonic()
+    while not (clock.finished() or hooks.should_stop()):
+        rate = learning_rate(config.train, clock.fraction())
+        batch = sampler.batch(state.step, config.train.batch or 1)
+        losses.append(train_step(state, batch, rate, config, low_precision=low_precision))
+        state.step += 1
+        state.seconds = clock.seconds()
+        if state.step % LOG_STEPS == 0:
+            state.history.append(_row(state, sum(losses) / len(losses), rate))
+            losses = losses[-1:]
+        hooks.progress(
+            Progress(state.step, clock.fraction(), losses[-1], _last_score(state), clock.seconds_left())
+        )
+        if clock.fraction() * config.train.validations >= state.validations + 1 or clock.finished():
+            _validate(state, hooks, losses[-1], rate)
+            last_checkpoint = 0.0
+        if time.monotonic() - last_checkpoint > CHECKPOINT_SECONDS:
+            state.seconds = clock.seconds()
+            hooks.checkpoint(state)
+            last_checkpoint = time.monotonic()
+    if state.validations == 0 or hooks.should_stop():
+        _validate(state, hooks, losses[-1] if losses else math.nan, 0.0)
+    hooks.checkpoint(state)
+    return state
+
+
+def train_step(state: State, batch: Batch, rate: float, config: Config, *, low_precision: bool) -> float:
+    """One step of the optimiser; returns the loss."""
+    net, device = state.net, batch.image.device
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    net.train()
+    with (
+        seeded(config.train.seed, state.step, device),
+        torch.autocast(device.type, torch.bfloat16, enabled=low_precision),
+    ):
+        logits = net(channels_last(batch.image))
+    loss = training_loss(logits, batch.target, batch.weights, dice=config.loss.dice)
+    state.optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(loss)
+    torch.nn.utils.clip_grad_norm_(net.parameters(), LARGEST_GRADIENT)
+    value = loss.item()
+    if not math.isfinite(value):
+        raise TrainingError(_why_not_finite(batch, state, rate))
+    state.optimizer.step()
+    update_average(state.average, net, decay=config.train.average, step=state.step)
+    return value
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """The same tensor laid out with channels innermost, which convolutions prefer."""
+    return x.to(memory_format=torch.channels_last if x.ndim == 4 else torch.channels_last_3d)
+
+
+@contextmanager
+def seeded(seed: int, step: int, device: torch.device) -> Iterator[None]:
+    """Within the block dropout draws from (seed, step); the caller's generators are left as they were."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.random.manual_seed((seed * 1_000_003 + step) % 2**63)
+        yield
+
+
+def _validate(state: State, hooks: Hooks, loss: float, rate: float) -> None:
+    scores = hooks.validate(state.average)
+    state.validations += 1
+    state.history.append(_row(state, loss, rate) | {f"val_{name}": value for name, value in scores.items()})
+    score = next(iter(scores.values()), float("nan"))
+    if not score < state.best_score:  # with nothing to validate on, the latest is kept
+        state.best_score = score if math.isfinite(score) else state.best_score
+        hooks.keep(state)
+
+
+def _row(state: State, loss: float, rate: float) -> dict[str, float]:
+    return {"iteration": state.step, "seconds": round(state.seconds, 2), "loss": loss, "learning_rate": rate}
+
+
+def _last_score(state: State) -> float | None:
+    for row in reversed(state.history):
+        for key, value in row.items():
+            if key.startswith("val_"):
+                return value
+    return None
+
+
+def _why_not_finite(batch: Batch, state: State, rate: float) -> str:
+    """The likeliest cause of a loss that is not finite, as a sentence."""
+    if not all(torch.isfinite(p).all() for p in state.net.parameters()):
+        cause = "the weights are no longer finite"
+    elif not torch.isfinite(batch.image).all():
+        cause = "a patch has pixels that are not finite"
+    elif not torch.isfinite(batch.weights).all():
+        cause = "a weight map is not finite"
+    else:
+        cause = "the network's output is out of range"
+    return (
+        f"the loss is not finite at iteration {state.step} ({cause}, learning rate {rate:.2g}); "
+        f"the best model so far is kept. Try a lower rate: --set train.learning_rate={rate / 10:.2g}"
+    )
+
+
+class _Clock:
+    """How much of the budget is spent: in steps, or in seconds over all resumptions."""
+
+    def __init__(self, state: State, config: Config) -> None:
+        self._state, self._config = state, config.train
+        self._before, self._started = state.seconds, time.monotonic()
+        self._first_step = state.step
+
+    def seconds(self) -> float:
+        return self._before + time.monotonic() - self._started
+
+    def fraction(self) -> float:
+        if self._config.iterations:
+            return min(1.0, self._state.step / self._config.iterations)
+        return min(1.0, self.seconds() / (60 * (self._config.minutes or 0.0) + 1e-9))
+
+    def finished(self) -> bool:
+        return self.fraction() >= 1.0
+
+    def seconds_left(self) -> float:
+        if not self._config.iterations:
+            return max(0.0, 60 * (self._config.minutes or 0.0) - self.seconds())
+        steps = max(1, self._state.step - self._first_step)
+        per_step = (time.monotonic() - self._started) / steps
+        return per_step * (self._config.iterations - self._state.step)

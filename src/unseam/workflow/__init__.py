@@ -1,0 +1,1 @@
+"""Where the stages meet: train, predict, evaluate, measure, check, demo. Faces call these and show."""

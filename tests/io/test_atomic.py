@@ -1,0 +1,88 @@
+"""A file is written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from unseam.errors import OutputError, OutputExistsError
+from unseam.io.atomic import refuse_existing, replacing
+from unseam.io.images import write_tiff
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
+def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "out.txt"
+    with replacing(target) as temporary:
+        assert temporary.parent == target.parent
+        assert temporary.suffix == ".txt"
+        temporary.write_text("new")
+        assert not target.exists()
+    assert target.read_text() == "new"
+    assert names(target.parent) == ["out.txt"]
+
+
+def test_an_existing_file_is_replaced_only_when_asked(tmp_path: Path) -> None:
+    target = tmp_path / "out.txt"
+    target.write_text("old")
+    with (
+        pytest.raises(OutputExistsError, match=r"out\.txt exists already; give --overwrite"),
+        replacing(target),
+    ):
+        pytest.fail("the block must not run")
+    assert target.read_text() == "old"
+    with replacing(target, overwrite=True) as temporary:
+        temporary.write_text("new")
+    assert target.read_text() == "new"
+
+
+def test_refuse_existing_lets_a_new_name_pass(tmp_path: Path) -> None:
+    refuse_existing(tmp_path / "new", overwrite=False)
+    (tmp_path / "old").touch()
+    refuse_existing(tmp_path / "old", overwrite=True)
+    with pytest.raises(OutputExistsError, match="exists already"):
+        refuse_existing(tmp_path / "old", overwrite=False)
+
+
+def test_an_error_of_the_block_leaves_no_trace(tmp_path: Path) -> None:
+    target = tmp_path / "out.txt"
+    target.write_text("old")
+
+    def half() -> None:
+        with replacing(target, overwrite=True) as temporary:
+            temporary.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        half()
+    assert target.read_text() == "old"
+    assert names(tmp_path) == ["out.txt"]
+
+
+def test_a_full_disk_leaves_the_existing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "labels.tif"
+    write_tiff(target, np.ones((4, 4), np.uint8), axes="YX")
+    before = target.read_bytes()
+
+    def full(file: str | Path, *_: Any, **__: Any) -> None:
+        Path(file).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tifffile, "imwrite", full)
+    with pytest.raises(OutputError, match=r"labels\.tif: the disk is full; .*nothing was changed"):
+        write_tiff(target, np.zeros((4, 4), np.uint8), axes="YX", overwrite=True)
+    assert target.read_bytes() == before
+    assert names(tmp_path) == ["labels.tif"]
+
+
+def test_other_errors_of_the_system_are_named(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="Permission denied"), replacing(tmp_path / "out.txt"):
+        raise PermissionError(errno.EACCES, "Permission denied")
