@@ -63,6 +63,7 @@ def draw_recipe(
     Ronneberger, Fischer, Brox 2015, section 3.1: displacements on a coarse 3x3 grid, Gaussian with
     10 pixels standard deviation, bicubic interpolation to every pixel.
     """
+    anisotropic = anisotropic and len(shape) == 3
     matrix = _draw_matrix(config, len(shape), rng, anisotropic)
     displacements = None
     if config.elastic_sigma > 0:

@@ -11,7 +11,8 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from unseam.errors import ConfigError, FileReadError
 
@@ -135,16 +136,22 @@ class TrainConfig(Section):
     warmup: float = setting(0.05, "share of the run over which the rate rises", low=0, high=1)
     average: float = setting(0.995, "decay per step of the averaged weights; 0 is none", low=0, high=0.99999)
     validations: int = setting(12, "how often the held-out images are scored", low=1)
+    checkpoint_seconds: float = setting(60.0, "longest time between two checkpoints, seconds", low=0)
 
 
 @dataclass(frozen=True)
 class ObjectConfig(Section):
     """From probabilities to objects; see `unseam.instances.segment`."""
 
-    threshold: float | None = setting(None, "probability above which a pixel is object", low=0, high=1)
+    threshold: float | None = setting(
+        None, "probability above which a pixel is the core of an object", low=0, high=1
+    )
+    low_threshold: float | None = setting(
+        None, "probability above which objects grow to their full outline", low=0, high=1
+    )
     min_size: int | None = setting(None, "objects below this many pixels are removed", low=0)
     fill_holes: bool = setting(True, "fill the holes of objects")
-    grow: int | None = setting(None, "pixels each object grows back into the carved gap", low=0)
+    grow: int | None = setting(None, "pixels that each object grows, at most", low=0)
 
 
 @dataclass(frozen=True)
@@ -233,19 +240,32 @@ def _frozen(value: Any) -> Any:
 def _check_value(spec: Field[Any], value: Any, section: type) -> None:
     """Raise `ConfigError` if the value is of another type, not a choice, or out of range."""
     hint = get_type_hints(section)[spec.name]
-    types = getattr(hint, "__args__", (hint,)) if not hasattr(hint, "__origin__") else (hint,)
+    kinds = hint.__args__ if isinstance(hint, UnionType) else (hint,)
     name, low, high = spec.name, spec.metadata["low"], spec.metadata["high"]
-    if value is None and type(None) in types:
-        return
-    plain = {getattr(kind, "__origin__", kind) for kind in types} - {type(None)}
-    if float in plain:
-        plain.add(int)
-    if not isinstance(value, tuple(plain)) or (isinstance(value, bool) and bool not in plain):
-        expected = " or ".join(sorted(kind.__name__ for kind in plain))
+    if not any(_is_a(kind, value) for kind in kinds):
+        expected = " or ".join(_in_words(kind) for kind in kinds if kind is not type(None))
         raise ConfigError(f"{name} is {value!r}; {expected} was expected")
+    if value is None:
+        return
     choices = spec.metadata["choices"]
     if choices and value not in choices:
         raise ConfigError(f"{name} is {value!r}; expected one of: {', '.join(choices)}")
     if (low is not None and value < low) or (high is not None and value > high) or value != value:
         limits = f"at least {low}" if high is None else f"between {low} and {high}"
         raise ConfigError(f"{name} is {value}; it must be {limits}")
+
+
+def _is_a(kind: Any, value: Any) -> bool:
+    """Whether a value is of a type, also within a tuple; an int is a float, and a bool is neither."""
+    if get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(_is_a(get_args(kind)[0], item) for item in value)
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
+def _in_words(kind: Any) -> str:
+    if get_origin(kind) is tuple:
+        nested = get_origin(get_args(kind)[0]) is tuple
+        return "a list of lists of whole numbers" if nested else "a list of whole numbers"
+    return {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[kind]

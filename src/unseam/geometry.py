@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from operator import mul
 
-from unseam.errors import ShapeError
+from unseam.errors import ConfigError, ShapeError
 
 CONVOLUTIONS_PER_LEVEL = 2
 
@@ -54,10 +54,7 @@ class AxisGeometry:
     @property
     def smallest_input(self) -> int:
         """Smallest valid input with an output of at least one pixel."""
-        smallest_bottom = self._losses[-1] + 1
-        size = self._offset + self.grid * smallest_bottom
-        missing = 2 * self.halo + 1 - size
-        return size + self.grid * max(0, -(-missing // self.grid))
+        return self.input_for(1)
 
     @property
     def _losses(self) -> list[int]:
@@ -84,11 +81,13 @@ class AxisGeometry:
 
     def input_for(self, output: int) -> int:
         """Smallest valid input whose output has at least `output` pixels."""
-        missing = max(0, output + 2 * self.halo - self.smallest_input)
-        return self.smallest_input + -(-missing // self.grid) * self.grid
+        least = max(1, output) + 2 * self.halo
+        return least + (self._offset - least) % self.grid
 
     def nearest(self, size: int) -> tuple[int, ...]:
-        """The valid input sizes just below and just above `size`."""
+        """The valid input sizes just below and just above `size`, or `size` itself where it is valid."""
+        if self.is_valid(size):
+            return (size,)
         above = self.input_for(size - 2 * self.halo)
         below = above - self.grid
         return (below, above) if self.is_valid(below) else (above,)
@@ -170,6 +169,25 @@ class Geometry:
             f"tile {_times(shape)} does not fit this network (depth {len(self.axes[0].strides)}, unpadded); "
             f"nearest sizes: {nearest}"
         )
+
+
+def check_levels(
+    strides: Sequence[Sequence[int]], kernels: Sequence[Sequence[int]], *, spatial_dims: int, depth: int
+) -> None:
+    """Raise `ConfigError` unless there are `depth` strides and `depth` + 1 odd kernels, a size per axis."""
+    if len(strides) != depth or len(kernels) != depth + 1:
+        raise ConfigError(
+            f"{len(strides)} strides and {len(kernels)} kernels were given for depth {depth}; "
+            f"it takes {depth} strides and {depth + 1} kernels"
+        )
+    for sizes in [*strides, *kernels]:
+        if len(sizes) != spatial_dims or min(sizes) < 1:
+            raise ConfigError(
+                f"{tuple(sizes)} was given; strides and kernels take {spatial_dims} sizes of 1 or more"
+            )
+    for sizes in kernels:
+        if any(size % 2 == 0 for size in sizes):
+            raise ConfigError(f"kernel {tuple(sizes)} is even; a centred crop needs odd kernels")
 
 
 def _times(shape: Sequence[int]) -> str:

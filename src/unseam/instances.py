@@ -40,7 +40,13 @@ _NO_LABEL = np.iinfo(np.int32).max  # larger than every label, so that it loses 
 
 
 def segment(
-    foreground: NDArray[Any], *, threshold: float, min_size: int, holes: bool = True, grow_pixels: int = 1
+    foreground: NDArray[Any],
+    *,
+    threshold: float,
+    min_size: int,
+    holes: bool = True,
+    grow_pixels: int = 1,
+    low_threshold: float = 0.0,
 ) -> Labels:
     """Return the objects of a foreground probability map, numbered in raster order.
 
@@ -56,6 +62,9 @@ def segment(
         Whether holes are filled.
     grow_pixels : int
         How far each object grows, in pixels; 1 gives back the gap that `carve_gaps` took in training.
+    low_threshold : float
+        Objects grow only where the probability is above it; 0 lets them grow anywhere. With a high
+        `threshold` that tells touching objects apart, a low one gives them their full outline.
 
     Returns
     -------
@@ -65,7 +74,7 @@ def segment(
     Raises
     ------
     ConfigError
-        If `threshold` is outside 0 to 1, or a size or distance is negative.
+        If a threshold is outside 0 to 1, or a size or distance is negative.
     InputError
         If `foreground` holds NaN.
 
@@ -85,11 +94,13 @@ def segment(
     >>> segment(np.array([[0.9, 0.1, 0.2, 0.8]]), threshold=0.5, min_size=1, grow_pixels=1)
     array([[1, 1, 2, 2]], dtype=int32)
     """
-    if not 0 <= threshold <= 1:
-        raise ConfigError(f"threshold is {threshold}; expected a probability from 0 to 1")
+    for name, value in (("threshold", threshold), ("low_threshold", low_threshold)):
+        if not 0 <= value <= 1:
+            raise ConfigError(f"{name} is {value}; expected a probability from 0 to 1")
     if np.isnan(foreground).any():
         raise InputError("foreground holds NaN; expected probabilities from 0 to 1; check the model's output")
-    labels = grow(label_components(np.asarray(foreground > threshold)), grow_pixels)
+    within = np.asarray(foreground > low_threshold) if low_threshold > 0 else None
+    labels = grow(label_components(np.asarray(foreground > threshold)), grow_pixels, within=within)
     labels = remove_small(labels, min_size)
     if holes:
         labels = fill_holes(labels)

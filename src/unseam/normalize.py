@@ -57,12 +57,14 @@ class Normalization:
         """
         scaled = np.empty(image.shape, np.float32)
         for channel, plane in enumerate(image):
-            offset, scale = self._fit(plane)
-            scaled[channel] = (plane.astype(np.float64) - offset) / scale if scale else 0.0
+            values = plane.astype(np.float64)  # so that no format overflows or rounds on the way
+            offset, scale = self._fit(values)
+            scaled[channel] = (values - offset) / scale if scale else 0.0
         return scaled
 
-    def _fit(self, plane: NDArray[Any]) -> tuple[float, float]:
-        if np.issubdtype(plane.dtype, np.floating) and not np.isfinite(plane).all():
+    def _fit(self, plane: NDArray[np.float64]) -> tuple[float, float]:
+        """What is subtracted, and what is divided by, or 0 for a constant plane."""
+        if not np.isfinite(plane).all():
             count = int((~np.isfinite(plane)).sum())
             raise InputError(f"the image has {count} pixels that are NaN or infinite; replace them first")
         if self.method == "percentile":
@@ -71,5 +73,6 @@ class Normalization:
                 low, high = float(plane.min()), float(plane.max())
             return low, high - low
         if self.method == "zscore":
-            return float(plane.mean(dtype=np.float64)), float(plane.std(dtype=np.float64))
+            constant = plane.min() == plane.max()  # whose mean, rounded, may be off by a deviation
+            return float(plane.mean()), 0.0 if constant else float(plane.std())
         return 0.0, 1.0

@@ -8,15 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from unseam.config import AugmentConfig, Config, LossConfig, NetworkConfig, TrainConfig
 from unseam.errors import ConfigError
 from unseam.fingerprint import Fingerprint
-from unseam.geometry import Geometry
+from unseam.geometry import Geometry, check_levels
 
 PRESETS = ("default", "paper")
 DEFAULT_MINUTES = 10.0
 PIXELS_PER_STEP = {"cpu": 270_000, "cuda": 2_000_000}
+OBJECTS = {"threshold": 0.6, "low_threshold": 0.3, "grow": 2}
+"""From probabilities to objects where no held-out image can choose it; see `instances.segment`."""
 COARSE = 1.5
 """An axis is coarse where its pixels are this many times longer than the shortest."""
 
@@ -49,7 +52,13 @@ def preset(name: str) -> Config:
         augment=AugmentConfig(scale=0.0, elastic_sigma=10.0, elastic_spacing=0.0, noise=0.0, blur=0.0),
         loss=LossConfig(balance=True),
         train=TrainConfig(
-            batch=1, optimizer="sgd", learning_rate=1e-3, schedule="constant", warmup=0.02, average=0.0
+            patch=(572, 572),
+            batch=1,
+            optimizer="sgd",
+            learning_rate=1e-3,
+            schedule="constant",
+            warmup=0.02,
+            average=0.0,
         ),
     )
 
@@ -78,6 +87,8 @@ def plan(
     ------
     ConfigError
         If the choices contradict the images or each other.
+    ShapeError
+        If the patch does not fit the network.
     """
     if config.train.minutes is not None and config.train.iterations is not None:
         raise ConfigError("both minutes and iterations were given; choose one of them")
@@ -88,11 +99,10 @@ def plan(
     patch = train.patch or _geometry(network).input_for(_output_target(network, fingerprint))
     batch = train.batch or _batch(patch, device)
     train = replace(train, patch=patch, batch=batch)
+    wanted: dict[str, Any] = {**OBJECTS, "min_size": _min_size(fingerprint)}
     objects = replace(
         config.objects,
-        threshold=0.5 if config.objects.threshold is None else config.objects.threshold,
-        min_size=_min_size(fingerprint) if config.objects.min_size is None else config.objects.min_size,
-        grow=int(config.loss.carve) if config.objects.grow is None else config.objects.grow,
+        **{key: value for key, value in wanted.items() if getattr(config.objects, key) is None},
     )
     decided = replace(config, network=network, train=train, objects=objects)
     return Plan(decided, _reasons(fingerprint, decided, device))
@@ -100,6 +110,8 @@ def plan(
 
 def _network(fp: Fingerprint, config: Config, classes: int, device: str) -> NetworkConfig:
     network, dims = config.network, fp.spatial_dims
+    if network.spatial_dims not in (None, dims):
+        raise ConfigError(f"spatial_dims is {network.spatial_dims} and the images are {dims}-D; leave it out")
     if network.in_channels not in (None, fp.channels):
         raise ConfigError(
             f"in_channels is {network.in_channels} and the images have {fp.channels}; leave it out"
@@ -123,8 +135,11 @@ def _network(fp: Fingerprint, config: Config, classes: int, device: str) -> Netw
 
 
 def _depth(fp: Fingerprint) -> int:
-    """The least depth whose halo sees a large object whole: 1.25 times the diameter nine in ten are below."""
-    deepest, reach = (4 if fp.spatial_dims == 2 else 2), 1.25 * fp.diameter_p90
+    """The least depth whose halo sees a large object whole: 1.25 times the diameter nine in ten are below.
+
+    Where there are no objects to measure it is the deepest.
+    """
+    deepest, reach = (4 if fp.spatial_dims == 2 else 2), 1.25 * fp.diameter_p90 if fp.n_objects else math.inf
     halos = {depth: Geometry.regular(spatial_dims=2, depth=depth).halo[0] for depth in range(2, deepest)}
     return next((depth for depth, halo in halos.items() if halo >= reach), deepest)
 
@@ -171,12 +186,10 @@ def _min_size(fp: Fingerprint) -> int:
 
 def _geometry(network: NetworkConfig) -> Geometry:
     assert network.depth is not None and network.spatial_dims is not None
-    regular = Geometry.regular(spatial_dims=network.spatial_dims, depth=network.depth)
-    if network.strides is None and network.kernels is None:
-        return regular
-    dims = network.spatial_dims
-    strides = network.strides or ((2,) * dims,) * network.depth
-    kernels = network.kernels or ((3,) * dims,) * (network.depth + 1)
+    dims, depth = network.spatial_dims, network.depth
+    strides = network.strides or ((2,) * dims,) * depth
+    kernels = network.kernels or ((3,) * dims,) * (depth + 1)
+    check_levels(strides, kernels, spatial_dims=dims, depth=depth)
     return Geometry.from_levels(kernels, strides)
 
 
@@ -188,10 +201,10 @@ def _reasons(fp: Fingerprint, config: Config, device: str) -> tuple[str, ...]:
     output = geometry.output(train.patch)
     share = math.prod(output) / math.prod(train.patch)
     budget = f"{train.iterations} iterations" if train.iterations else f"{train.minutes:g} minutes"
+    surrounded = f"objects of {fp.diameter_median:.0f} px (nine in ten below {fp.diameter_p90:.0f})"
     return (
         f"network: {network.spatial_dims}-D U-Net, depth {network.depth}, base width {network.base_width}; "
-        f"its halo of {geometry.halo[-1]} px surrounds objects of {fp.diameter_median:.0f} px "
-        f"(nine in ten below {fp.diameter_p90:.0f})",
+        f"its halo of {geometry.halo[-1]} px surrounds {surrounded if fp.n_objects else 'each pixel'}",
         f"patches: {train.batch} of {_times(train.patch)} px a step, of which the network labels "
         f"{_times(output)} ({share:.0%})",
         f"time: {budget} on {device}, {train.optimizer} at {train.learning_rate:g}, seed {train.seed}",

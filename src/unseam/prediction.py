@@ -106,7 +106,7 @@ class Model:
         ShapeError
             If axes or channels do not fit the model, or the image is empty.
         InputError
-            If a pixel is NaN or infinite, or `tta` is unknown.
+            If a pixel is NaN or infinite, or `tta` is unknown or does not fit the network.
         """
         channels = self._with_channels(np.asarray(image))
         probabilities = self.probabilities(channels, tile=tile, tta=tta, on_tile=on_tile)
@@ -125,8 +125,10 @@ class Model:
         """Softmax over the classes: (C, *spatial) to (classes, *spatial)."""
         if tta not in TTA:
             raise InputError(f"tta is {tta!r}; expected one of: {', '.join(TTA)}")
-        scaled = self.header.normalization(image)
+        if tta == "rotate" and len(set(self.network.geometry.axes[-2:])) > 1:
+            raise InputError("tta is 'rotate' and this network is not the same along Y and X; use mirror")
         plan = plan_image(image.shape[1:], self.network, tile=tile)
+        scaled = self.header.normalization(image)
         function = tile_function(self.network, self.device, symmetries(self.network.spatial_dims, tta))
         result: NDArray[np.float32] = apply_tiled(function, scaled, plan, on_tile=on_tile)
         return result
@@ -174,14 +176,23 @@ def ready(net: UNet, header: ModelHeader, device: torch.device) -> Model:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of a name; "auto" is CUDA where there is one."""
+    """The device of a name; "auto" is CUDA where there is one.
+
+    Raises
+    ------
+    InputError
+        If there is no such device.
+    """
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError(
             "device cuda was asked for and PyTorch finds none; use --device cpu, or see `unseam doctor`"
         )
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise InputError(f"device is {name!r}; expected auto, cpu or cuda") from None
 
 
 def to_labels(probabilities: NDArray[np.float32], task: str, objects: ObjectConfig) -> NDArray[np.int32]:
@@ -195,6 +206,7 @@ def to_labels(probabilities: NDArray[np.float32], task: str, objects: ObjectConf
         min_size=objects.min_size or 0,
         holes=objects.fill_holes,
         grow_pixels=objects.grow or 0,
+        low_threshold=objects.low_threshold or 0.0,
     )
 
 

@@ -162,7 +162,7 @@ def apply_tiled(
     Parameters
     ----------
     function : callable
-        Maps an array (C, *plan.tile_input) to (K, *output), the output 2 * halo smaller or so.
+        Maps an array (C, *plan.tile_input) to (K, *output), the output 2 * halo smaller along each axis.
     image : ndarray, (C, *plan.shape)
         The image.
     plan : TilePlan
@@ -174,14 +174,25 @@ def apply_tiled(
     -------
     ndarray, (K, *plan.shape)
         Each pixel written exactly once; the dtype is the function's.
+
+    Raises
+    ------
+    ShapeError
+        If the image is not the plan's, or the function's output is not the tile without its halo.
     """
     if image.shape[1:] != plan.shape:
         raise ShapeError(
             f"the image is {image.shape[1:]} and the plan was made for {plan.shape}; plan it again"
         )
+    expected = tuple(n - 2 * halo for n, halo in zip(plan.tile_input, plan.halo, strict=True))
     result: NDArray[Any] | None = None
     for done, tile in enumerate(plan, start=1):
         output = function(read_mirrored(image, tile.read))
+        if output.shape[1:] != expected:
+            raise ShapeError(
+                f"a tile of {plan.tile_input} gave an output of {output.shape[1:]}, and the plan expects "
+                f"{expected}; plan with the geometry of the function"
+            )
         if result is None:
             result = np.empty((output.shape[0], *plan.shape), output.dtype)
         result[_slices(tile.write)] = output[_slices(tile.crop)]

@@ -321,7 +321,7 @@ def test_turned_labels(turn: str) -> None:
 def test_partly_annotated() -> None:
     found = only(changed(lambda s: with_labels(s, np.where(s.labels > 2, 0, s.labels))))
     assert (found.severity, found.stem) == ("note", "im1")
-    assert found.message.endswith("check that every object is annotated")
+    assert found.message.endswith("check that these are its labels, and all of them")
     assert changed(lambda s: with_labels(s, np.where(s.labels > 2, -1, s.labels))) == []  # said to be unknown
 
 

@@ -213,3 +213,12 @@ def test_real_folders(real_data: Path, images: str, labels: str, pairs: int, lef
     assert len(pairing.pairs) == pairs == len(list_images(real_data / labels))
     assert len(pairing.images_without_labels) == left
     assert pairing.labels_without_image == ()
+
+
+def test_a_csv_file_may_use_a_stem_once_in_each_split(tmp_path: Path) -> None:
+    for folder in ("01", "02"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "t034.tif").touch()
+    rows = ["image,labels,split", "01/t034.tif,01/t034.tif,train", "02/t034.tif,02/t034.tif,test"]
+    (tmp_path / "pairs.csv").write_text("\n".join(rows))
+    assert [pair.split for pair in read_pairs_csv(tmp_path / "pairs.csv").pairs] == ["train", "test"]

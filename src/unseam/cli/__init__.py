@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -11,7 +12,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from unseam.cli.parser import build_parser
     from unseam.errors import UnseamError
 
-    options = build_parser().parse_args(arguments)
+    try:
+        options = build_parser().parse_args(arguments)
+    except SystemExit as exit:  # --help, --version, or options that argparse has refused already
+        return int(exit.code or 0)
     try:
         from unseam.cli import commands
 
@@ -19,22 +23,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
-    except (UnseamError, MemoryError) as error:
-        if options.debug:
-            raise
-        print(f"unseam {options.command}: {error or 'out of memory; give a smaller --tile'}", file=sys.stderr)
-        return getattr(error, "exit_code", 1)
+    except BrokenPipeError:  # what it is piped to wants no more
+        return 1
     except Exception as error:
         if options.debug:
             raise
-        print(
-            f"unseam {options.command}: unexpected {type(error).__name__}: {error}; "
-            "run it again with --debug to see where, and please report it",
-            file=sys.stderr,
-        )
-        return 1
+        told = str(error) if isinstance(error, UnseamError) else _unforeseen(error)
+        print(f"unseam {options.command}: {told}", file=sys.stderr)
+        return getattr(error, "exit_code", 1)
+
+
+def _unforeseen(error: Exception) -> str:
+    """A sentence about an error that is not one of ours."""
+    if isinstance(error, MemoryError) or "out of memory" in str(error) or "allocate memory" in str(error):
+        return "out of memory; close other programs, or give smaller images or, to predict, a smaller --tile"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"cannot use {error.filename}: {error.strerror}; check the name and the permissions"
+    return (
+        f"unexpected {type(error).__name__}: {error}; "
+        "run it again with --debug to see where, and please report it"
+    )
 
 
 def run() -> None:
     """Entry point of the console script."""
-    sys.exit(main())
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # any file name can be shown
+    code = main()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # else Python complains when it flushes at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)

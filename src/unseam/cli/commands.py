@@ -11,17 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from unseam.cli.show import listening, stopping
-from unseam.config import DataConfig, TrainConfig, parse_assignment, read_toml
+from unseam.config import Config, DataConfig, TrainConfig, parse_assignment, read_toml
 
 
 def train(options: Namespace) -> int:
     """`unseam train`."""
     from unseam.workflow.training import train as train_network
 
-    settings: dict[str, dict[str, Any]] = read_toml(options.config) if options.config else {}
-    for assignment in options.set:
-        for section, values in parse_assignment(assignment).items():
-            settings.setdefault(section, {}).update(values)
+    settings = _settings(options)
     named = {f.name for f in (*fields(DataConfig), *fields(TrainConfig)) if f.metadata["flag"]}
     with listening() as listener, stopping(listener) as should_stop:
         train_network(
@@ -54,6 +51,7 @@ def predict(options: Namespace) -> int:
             tile=options.tile,
             tta=options.tta,
             save=[kind.strip() for kind in options.save.split(",") if kind.strip()],
+            split=options.split,
             axes=options.axes,
             pixel_size=options.pixel_size,
             overwrite=options.overwrite,
@@ -78,6 +76,7 @@ def evaluate(options: Namespace) -> int:
             report=options.report,
             ignore=options.ignore,
             task=options.task or "auto",
+            axes=options.axes,
             overwrite=options.overwrite,
             listener=listener,
         )
@@ -88,14 +87,14 @@ def evaluate(options: Namespace) -> int:
 
 def measure(options: Namespace) -> int:
     """`unseam measure`."""
-    from unseam.workflow.evaluation import measure_files
+    from unseam.workflow.measuring import measure_files
 
     with listening() as listener:
         measure_files(
             options.labels,
             options.images,
             options.out,
-            pixel_size=options.pixel_size,
+            config=_data_config(options),
             overwrite=options.overwrite,
             listener=listener,
         )
@@ -110,12 +109,7 @@ def check(options: Namespace) -> int:
         checked = check_files(
             options.images,
             options.labels,
-            DataConfig(
-                task=options.task or "auto",
-                ignore=options.ignore,
-                pixel_size=options.pixel_size,
-                axes=options.axes,
-            ),
+            _data_config(options),
             listener=listener,
         )
     for line in checked.lines:
@@ -186,6 +180,7 @@ def demo(options: Namespace) -> int:
             options.out,
             images=options.images,
             labels=options.labels,
+            axes=options.axes,
             minutes=options.minutes,
             seed=options.seed,
             overwrite=options.overwrite,
@@ -193,6 +188,25 @@ def demo(options: Namespace) -> int:
         )
     print(f"open {report}", file=sys.stdout)
     return 0
+
+
+def _settings(options: Namespace) -> dict[str, dict[str, Any]]:
+    """What --config and --set say, the latter on top."""
+    settings = read_toml(options.config) if options.config else {}
+    Config().updated(settings)  # an error in the file is told before those of --set
+    for assignment in options.set:
+        for section, values in parse_assignment(assignment).items():
+            settings.setdefault(section, {}).update(values)
+    return settings
+
+
+def _data_config(options: Namespace) -> DataConfig:
+    return DataConfig(
+        task=options.task or "auto",
+        ignore=options.ignore,
+        pixel_size=options.pixel_size,
+        axes=options.axes,
+    )
 
 
 def _number(value: float | int | None) -> str:

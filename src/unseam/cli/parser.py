@@ -61,7 +61,9 @@ def _train(commands: Any) -> None:
 def _predict(commands: Any) -> None:
     command = _command(commands, "predict", "segment images with a trained model")
     command.add_argument("model", metavar="MODEL", help="model.safetensors, or the folder of a run")
-    command.add_argument("inputs", metavar="INPUT", nargs="+", help="images or folders of images")
+    command.add_argument(
+        "inputs", metavar="INPUT", nargs="+", help="images, folders of images, or a CSV file of pairs"
+    )
     command.add_argument("--out", metavar="DIR", required=True, help="folder for the results")
     command.add_argument(
         "--tile",
@@ -81,6 +83,7 @@ def _predict(commands: Any) -> None:
         metavar="LIST",
         help="what to write (default: %(default)s)",
     )
+    command.add_argument("--split", help="of a CSV file, the rows to take, as test")
     command.add_argument("--axes", help="axes of images whose file does not state them, as TYX or ZYX")
     command.add_argument(
         "--pixel-size", type=float, metavar="UM", help="pixel size where none is stated, micrometres"
@@ -97,7 +100,7 @@ def _evaluate(commands: Any) -> None:
     command.add_argument("--images", metavar="DIR", help="the images, to be seen in the report")
     command.add_argument("--json", metavar="FILE", help="write the scores here")
     command.add_argument("--report", metavar="FILE", help="write a page with pictures here, .html")
-    _config_options(command, DataConfig, only=("task", "ignore"))
+    _config_options(command, DataConfig, only=("task", "ignore", "axes"))
     _overwrite(command)
 
 
@@ -106,9 +109,7 @@ def _measure(commands: Any) -> None:
     command.add_argument("labels", metavar="LABELS", help="label images: a file or a folder")
     command.add_argument("images", metavar="IMAGES", nargs="?", help="images, for intensities")
     command.add_argument("--out", metavar="TABLE.csv", required=True, help="the table")
-    command.add_argument(
-        "--pixel-size", type=float, metavar="UM", help="pixel size where none is stated, micrometres"
-    )
+    _config_options(command, DataConfig, only=("task", "ignore", "pixel_size", "axes"))
     _overwrite(command)
 
 
@@ -133,6 +134,7 @@ def _demo(commands: Any) -> None:
     command = _command(commands, "demo", "train, predict, score and report on synthetic images or your own")
     command.add_argument("--images", metavar="DIR", help="your images (default: synthetic ones are made)")
     command.add_argument("--labels", metavar="DIR", help="your labels")
+    _config_options(command, DataConfig, only=("axes",))
     command.add_argument("--out", metavar="DIR", default="demo", help="default: %(default)s")
     command.add_argument("--minutes", type=float, default=2.0, help="time to train (default: %(default)s)")
     command.add_argument("--seed", type=int, default=0, help="default: %(default)s")

@@ -402,7 +402,7 @@ def _misfits(samples: Sequence[Sample]) -> Iterator[Finding]:
                 yield _note(
                     sample.stem,
                     f"labels and image agree less than elsewhere (correlation {fits[''][row, row]:.2f}, mean "
-                    f"{abs(mean):.2f}); check that every object is annotated",
+                    f"{abs(mean):.2f}); check that these are its labels, and all of them",
                 )
     for turn, stems in turned.items():
         yield _warning(

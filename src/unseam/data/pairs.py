@@ -113,7 +113,7 @@ def read_pairs_csv(path: str | Path) -> Pairing:
     FileReadError
         If the CSV file cannot be read.
     PairingError
-        If a column or a file is missing, no pair is listed, or two images share a stem.
+        If a column or a file is missing, no pair is listed, or two images of a split share a stem.
     """
     path = Path(path)
     try:
@@ -135,7 +135,8 @@ def read_pairs_csv(path: str | Path) -> Pairing:
             f"{path} lists {len(missing)} files that do not exist: {_some(missing, 5)}; correct the names,"
             f" which are relative to {path.parent}"
         )
-    _refuse_equal_stems([pair.image for pair in pairs])
+    for split in {pair.split for pair in pairs}:
+        _refuse_equal_stems([pair.image for pair in pairs if pair.split == split])
     return Pairing(pairs)
 
 

@@ -92,7 +92,7 @@ def _draw_loss(ax: Axes, history: History, ink: str) -> None:
     smooth = gaussian_filter1d(y, len(y) / 60, mode="nearest") if len(y) >= 20 else y
     many = len(y) >= 20
     if many:
-        ax.plot(x, y, color="#0072b2", linewidth=0.8, alpha=0.3, label="loss, each row")
+        ax.plot(x, y, color="#56b4e9", linewidth=0.8, alpha=0.45, label="loss, each row")
     marker = "o" if len(y) < 20 else ""
     ax.plot(x, smooth, color="#2f8fd0", linewidth=1.8, marker=marker, markersize=3,
             label="loss, smoothed" if many else "loss")  # fmt: skip

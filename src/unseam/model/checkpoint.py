@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from unseam.config import NetworkConfig, ObjectConfig
-from unseam.errors import ConfigError, ModelFileError
+from unseam.errors import ConfigError, ModelFileError, OutputError
 from unseam.fingerprint import Fingerprint
 from unseam.io.atomic import replacing
 from unseam.model.unet import UNet
@@ -57,14 +57,26 @@ def build_network(config: NetworkConfig) -> UNet:
 
 
 def save_model(path: Path, state_dict: dict[str, Tensor], header: ModelHeader, *, overwrite: bool) -> None:
-    """Write weights and header, atomically."""
+    """Write weights and header, atomically.
+
+    Raises
+    ------
+    OutputExistsError
+        If the file is there and `overwrite` is false.
+    OutputError
+        If it cannot be written.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     fingerprint = header.fingerprint.to_dict() if header.fingerprint else None
     document = {"format_version": FORMAT_VERSION, **asdict(header), "fingerprint": fingerprint}
     tensors = {key: value.detach().cpu().contiguous() for key, value in state_dict.items()}
     with replacing(path, overwrite=overwrite) as temporary:
-        save_file(tensors, temporary, metadata={"unseam_model": json.dumps(document)})
+        try:
+            save_file(tensors, temporary, metadata={"unseam_model": json.dumps(document)})
+        except SafetensorError as error:  # which is no OSError, though the disk is full
+            raise OutputError(f"cannot write {path}: {error}; nothing was changed") from error
 
 
 def read_header(path: Path) -> ModelHeader:
@@ -123,7 +135,7 @@ def _parse_header(path: Path, text: str) -> ModelHeader:
         if document["fingerprint"]:
             document["fingerprint"] = Fingerprint.from_dict(document["fingerprint"])
         return ModelHeader(**document)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"the header of {path} cannot be understood ({error}); copy it again") from error
 
 

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from unseam.errors import ConfigError, ShapeError
-from unseam.geometry import Geometry
+from unseam.geometry import Geometry, check_levels
 
 Layer = Callable[..., nn.Module]
 Convolution: dict[int, Layer] = {2: nn.Conv2d, 3: nn.Conv3d}
@@ -95,7 +95,7 @@ class UNet(nn.Module):
         _check_options(in_channels, classes, spatial_dims, base_width, depth, dropout)
         strides = [tuple(s) for s in strides] if strides else [(2,) * spatial_dims] * depth
         kernels = [tuple(k) for k in kernels] if kernels else [(3,) * spatial_dims] * (depth + 1)
-        _check_levels(strides, kernels, spatial_dims, depth)
+        check_levels(strides, kernels, spatial_dims=spatial_dims, depth=depth)
         self.in_channels, self.classes, self.spatial_dims = in_channels, classes, spatial_dims
         self.base_width, self.strides = base_width, strides
         self.geometry = Geometry.from_levels(kernels, strides)
@@ -212,21 +212,3 @@ def _check_options(
             raise ConfigError(f"{name} is {value}; it must be {least} or more")
     if not 0 <= dropout < 1:
         raise ConfigError(f"dropout is {dropout}; it is a probability, 0 or more and below 1")
-
-
-def _check_levels(
-    strides: Sequence[Sequence[int]], kernels: Sequence[Sequence[int]], spatial_dims: int, depth: int
-) -> None:
-    if len(strides) != depth or len(kernels) != depth + 1:
-        raise ConfigError(
-            f"{len(strides)} strides and {len(kernels)} kernels were given for depth {depth}; "
-            f"it takes {depth} strides and {depth + 1} kernels"
-        )
-    for sizes in [*strides, *kernels]:
-        if len(sizes) != spatial_dims or min(sizes) < 1:
-            raise ConfigError(
-                f"{tuple(sizes)} was given; strides and kernels take {spatial_dims} sizes of 1 or more"
-            )
-    for sizes in kernels:
-        if any(size % 2 == 0 for size in sizes):
-            raise ConfigError(f"kernel {tuple(sizes)} is even; a centred crop needs odd kernels")

@@ -18,7 +18,6 @@ from unseam.losses import training_loss
 from unseam.training.schedule import learning_rate, update_average
 from unseam.training.state import State
 
-CHECKPOINT_SECONDS = 60.0
 LOG_STEPS = 10
 LARGEST_GRADIENT = 5.0
 """Gradients are scaled down to this norm: one odd patch then cannot throw the weights away."""
@@ -32,7 +31,7 @@ class Progress:
     ----------
     step : steps done.
     fraction : share of the run done, 0 to 1.
-    loss : mean since the last log.
+    loss : mean since the last row of the history.
     score : the last validation score, or None.
     seconds_left : estimated.
     """
@@ -52,7 +51,7 @@ class Hooks:
     ----------
     validate : scores the averaged network; returns named scores, the first one decides.
     keep : called with the state when it is the best so far.
-    checkpoint : called with the state every minute and after each validation.
+    checkpoint : called with the state every `checkpoint_seconds` and after each validation.
     progress : called after each step.
     should_stop : asked after each step; True ends the run cleanly.
     """
@@ -73,33 +72,36 @@ def fit(state: State, sampler: PatchSampler, config: Config, hooks: Hooks, *, lo
     Raises
     ------
     TrainingError
-        If the loss is not finite; the message names the cause. The best model so far is kept.
+        If the loss or its gradient is not finite; the message names the cause. The best model so far is kept.
     """
     clock = _Clock(state, config)
-    losses: list[float] = []
-    last_checkpoint = time.monotonic()
+    loss, losses = math.nan, list[float]()
+    last_checkpoint, saved_at = time.monotonic(), -1
+    due, validated_at = clock.validations_due(), state.step if state.validations else -1
     while not (clock.finished() or hooks.should_stop()):
         rate = learning_rate(config.train, clock.fraction())
         batch = sampler.batch(state.step, config.train.batch or 1)
         losses.append(train_step(state, batch, rate, config, low_precision=low_precision))
         state.step += 1
         state.seconds = clock.seconds()
+        loss = sum(losses) / len(losses)
         if state.step % LOG_STEPS == 0:
-            state.history.append(_row(state, sum(losses) / len(losses), rate))
-            losses = losses[-1:]
-        hooks.progress(
-            Progress(state.step, clock.fraction(), losses[-1], _last_score(state), clock.seconds_left())
-        )
-        if clock.fraction() * config.train.validations >= state.validations + 1 or clock.finished():
-            _validate(state, hooks, losses[-1], rate)
-            last_checkpoint = 0.0
-        if time.monotonic() - last_checkpoint > CHECKPOINT_SECONDS:
+            state.history.append(_row(state, loss, rate))
+            losses.clear()
+        hooks.progress(Progress(state.step, clock.fraction(), loss, _last_score(state), clock.seconds_left()))
+        if clock.validations_due() > due or clock.finished():
+            _validate(state, hooks, loss, rate)
+            due, validated_at = clock.validations_due(), state.step
+            last_checkpoint = -math.inf
+        if time.monotonic() - last_checkpoint > config.train.checkpoint_seconds:
             state.seconds = clock.seconds()
             hooks.checkpoint(state)
-            last_checkpoint = time.monotonic()
-    if state.validations == 0 or hooks.should_stop():
-        _validate(state, hooks, losses[-1] if losses else math.nan, 0.0)
-    hooks.checkpoint(state)
+            last_checkpoint, saved_at = time.monotonic(), state.step
+    if validated_at != state.step:  # stopped, or out of time between two steps
+        _validate(state, hooks, loss, learning_rate(config.train, clock.fraction()))
+        saved_at = -1
+    if saved_at != state.step:
+        hooks.checkpoint(state)
     return state
 
 
@@ -117,10 +119,10 @@ def train_step(state: State, batch: Batch, rate: float, config: Config, *, low_p
     loss = training_loss(logits, batch.target, batch.weights, dice=config.loss.dice)
     state.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
-    torch.nn.utils.clip_grad_norm_(net.parameters(), LARGEST_GRADIENT)
+    norm = torch.nn.utils.clip_grad_norm_(net.parameters(), LARGEST_GRADIENT)
     value = loss.item()
-    if not math.isfinite(value):
-        raise TrainingError(_why_not_finite(batch, state, rate))
+    if not (math.isfinite(value) and math.isfinite(norm.item())):
+        raise TrainingError(_why_not_finite(batch, state, rate, loss=value))
     state.optimizer.step()
     update_average(state.average, net, decay=config.train.average, step=state.step)
     return value
@@ -162,19 +164,23 @@ def _last_score(state: State) -> float | None:
     return None
 
 
-def _why_not_finite(batch: Batch, state: State, rate: float) -> str:
-    """The likeliest cause of a loss that is not finite, as a sentence."""
+def _why_not_finite(batch: Batch, state: State, rate: float, *, loss: float) -> str:
+    """The likeliest cause of a loss or gradient that is not finite, as a sentence."""
     if not all(torch.isfinite(p).all() for p in state.net.parameters()):
         cause = "the weights are no longer finite"
     elif not torch.isfinite(batch.image).all():
         cause = "a patch has pixels that are not finite"
     elif not torch.isfinite(batch.weights).all():
         cause = "a weight map is not finite"
+    elif math.isfinite(loss):
+        cause = "it is too large"
     else:
         cause = "the network's output is out of range"
+    what = "gradient" if math.isfinite(loss) else "loss"
+    kept = "the best model so far is kept" if state.validations else "there was no model to keep yet"
     return (
-        f"the loss is not finite at iteration {state.step} ({cause}, learning rate {rate:.2g}); "
-        f"the best model so far is kept. Try a lower rate: --set train.learning_rate={rate / 10:.2g}"
+        f"the {what} is not finite at iteration {state.step} ({cause}, learning rate {rate:.2g}); "
+        f"{kept}. Try a lower rate: --set train.learning_rate={rate / 10:.2g}"
     )
 
 
@@ -193,6 +199,10 @@ class _Clock:
         if self._config.iterations:
             return min(1.0, self._state.step / self._config.iterations)
         return min(1.0, self.seconds() / (60 * (self._config.minutes or 0.0) + 1e-9))
+
+    def validations_due(self) -> int:
+        """How many validations a run that was never stopped has done by now."""
+        return int(self.fraction() * self._config.validations)
 
     def finished(self) -> bool:
         return self.fraction() >= 1.0

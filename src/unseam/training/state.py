@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from unseam.config import TrainConfig
-from unseam.errors import FileReadError
+from unseam.errors import FileReadError, OutputError
 from unseam.io.atomic import replacing
 from unseam.training.schedule import build_optimizer
 
@@ -50,7 +51,14 @@ def start(net: nn.Module, config: TrainConfig) -> State:
 
 
 def save_state(path: Path, state: State, run: dict[str, Any]) -> None:
-    """Write the state, atomically; `run` says what it belongs to and is compared on resuming."""
+    """Write the state, atomically; `run` says what it belongs to and is compared on resuming.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written; the checkpoint before is as it was.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     tensors = {f"net.{key}": value for key, value in state.net.state_dict().items()}
@@ -62,16 +70,16 @@ def save_state(path: Path, state: State, run: dict[str, Any]) -> None:
         "step": state.step,
         "seconds": state.seconds,
         "validations": state.validations,
-        "best_score": state.best_score if state.validations else None,
+        "best_score": state.best_score if math.isfinite(state.best_score) else None,
         "history": state.history,
         "run": run,
     }
+    tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     with replacing(path, overwrite=True) as temporary:
-        save_file(
-            {key: value.detach().cpu().contiguous() for key, value in tensors.items()},
-            temporary,
-            metadata={"unseam_checkpoint": json.dumps(numbers)},
-        )
+        try:
+            save_file(tensors, temporary, metadata={"unseam_checkpoint": json.dumps(numbers)})
+        except SafetensorError as error:  # which is no OSError, though the disk is full
+            raise OutputError(f"cannot write {path}: {error}; nothing was changed") from error
 
 
 def load_state(path: Path, state: State) -> dict[str, Any]:
@@ -82,7 +90,7 @@ def load_state(path: Path, state: State) -> dict[str, Any]:
     FileReadError
         If the file is missing, cut short, or of another network.
     """
-    tensors, numbers = read_checkpoint(path)
+    numbers, tensors = _read(path)
     try:
         state.net.load_state_dict(_part(tensors, "net."))
         state.average.load_state_dict(_part(tensors, "average."))
@@ -91,9 +99,10 @@ def load_state(path: Path, state: State) -> dict[str, Any]:
             f"the checkpoint {path} belongs to another network; resume with the options it was started with"
         ) from error
     moments: dict[int, dict[str, Tensor]] = {}
+    parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
     for key, value in _part(tensors, "optimizer.").items():
         index, _, name = key.partition(".")
-        moments.setdefault(int(index), {})[name] = value
+        moments.setdefault(int(index), {})[name] = _laid_out_as(parameters[int(index)], value)
     state.optimizer.load_state_dict({**state.optimizer.state_dict(), "state": moments})
     state.step, state.seconds = numbers["step"], numbers["seconds"]
     state.validations, state.history = numbers["validations"], numbers["history"]
@@ -102,20 +111,40 @@ def load_state(path: Path, state: State) -> dict[str, Any]:
     return run
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and numbers of a checkpoint file."""
+def saved_run(path: Path) -> dict[str, Any]:
+    """What `run` said when the checkpoint was written.
+
+    Raises
+    ------
+    FileReadError
+        If the file is missing or cut short.
+    """
+    run: dict[str, Any] = _read(path, with_tensors=False)[0]["run"]
+    return run
+
+
+def _read(path: Path, *, with_tensors: bool = True) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Numbers and tensors of a checkpoint file."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
             numbers = json.loads((file.metadata() or {})["unseam_checkpoint"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            keys = file.keys() if with_tensors else ()
+            tensors = {key: file.get_tensor(key) for key in keys}
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise FileReadError(
             f"cannot read the checkpoint {path}: it is missing, cut short or not a checkpoint; "
             "train again without --resume"
         ) from error
-    return tensors, numbers
+    return numbers, tensors
+
+
+def _laid_out_as(parameter: Tensor, moment: Tensor) -> Tensor:
+    """The moment laid out in memory as its parameter: the fused optimiser walks through both as they lie."""
+    if moment.shape != parameter.shape:
+        return moment
+    return torch.empty_like(parameter, dtype=moment.dtype).copy_(moment).detach()
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from unseam.config import DataConfig
 from unseam.data.check import Finding, check_samples
+from unseam.data.pairs import Pairing
 from unseam.errors import UnseamError
 from unseam.fingerprint import describe, fingerprint
-from unseam.io.images import list_images, read_image
+from unseam.io.images import list_images, read_image, read_labels
 from unseam.workflow.listener import Countdown, Listener
 from unseam.workflow.loading import describe_pairing, load_set, pair_files
 
@@ -33,8 +34,14 @@ def check_files(
     lines += [f"  {pair.image.name}  {pair.labels.name}" for pair in pairing.pairs]
     lines += [f"  {path.name}  without labels" for path in pairing.images_without_labels]
     lines += [f"  {path.name}  without image" for path in pairing.labels_without_image]
-    quiet = Listener(step=listener.step)
-    loaded = load_set(images, labels, config, quiet, skip_bad=True)
+    try:
+        loaded = load_set(images, labels, config, Listener(step=listener.step), skip_bad=True)
+    except UnseamError as error:
+        failures = _unreadable(pairing, config)
+        if not any(failure in str(error) for failure in failures):
+            failures.append(str(error))
+        findings = [Finding("error", None, failure) for failure in failures]
+        return Checked((*lines, *_lines(findings)), len(findings))
     lines.append(loaded.coding.reason)
     findings = [Finding("error", None, failure) for failure in loaded.failures]
     findings += check_samples(loaded.samples, task=loaded.task)
@@ -48,6 +55,18 @@ def check_files(
         lines += describe(fp)
     lines += _lines(findings)
     return Checked(tuple(lines), sum(finding.severity == "error" for finding in findings))
+
+
+def _unreadable(pairing: Pairing, config: DataConfig) -> list[str]:
+    """A line for each file of the pairs that cannot be read."""
+    failures = []
+    for pair in pairing.pairs:
+        for read, path in ((read_image, pair.image), (read_labels, pair.labels)):
+            try:
+                read(path, axes=config.axes)
+            except UnseamError as error:
+                failures.append(str(error))
+    return failures
 
 
 def _check_images(images: str | Path, config: DataConfig, listener: Listener) -> Checked:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
+
+import numpy as np
 
 from unseam.config import DataConfig
-from unseam.data.sample import IGNORE, Sample
+from unseam.data.labels import Task
+from unseam.data.sample import Sample
 from unseam.data.synthetic import synthetic_set
-from unseam.errors import InputError, PairingError
-from unseam.io.atomic import refuse_existing
+from unseam.errors import InputError, OutputExistsError, PairingError
+from unseam.io.atomic import replacing
 from unseam.io.images import write_tiff
 from unseam.prediction import Model
 from unseam.workflow.evaluation import evaluate_files
@@ -23,6 +29,8 @@ TRAIN_IMAGES, TRAIN_SHAPE = 16, (256, 256)
 TEST_IMAGES, TEST_SHAPE = 2, (1200, 1200)
 TEST_SHARE = 0.25
 FEWEST = 2
+NOTE = "command.txt"
+"""The command of a demo; where it lies, what a demo writes may be replaced by another."""
 
 
 def run_demo(
@@ -30,6 +38,7 @@ def run_demo(
     *,
     images: str | Path | None = None,
     labels: str | Path | None = None,
+    axes: str | None = None,
     minutes: float = 2.0,
     seed: int = 0,
     overwrite: bool = False,
@@ -47,35 +56,39 @@ def run_demo(
     InputError
         If there are too few images to test on one.
     OutputExistsError
-        If there is a report in `out` already.
+        If `out` holds an earlier demo and `overwrite` is false, or holds anything else.
     """
     listener, out, started = listener or printing(), Path(out), time.monotonic()
-    report = out / "report.html"
-    refuse_existing(report, overwrite=overwrite)
+    report, command = out / "report.html", _command(images, labels, axes, minutes, seed)
+    _refuse_folder(out, overwrite=overwrite)
     if (images is None) != (labels is None):
         raise PairingError(
             "one of --images and --labels was given; give both, or neither for synthetic images"
         )
-    learn, test = _synthetic(seed, listener) if images is None else _own(images, labels, seed, listener)
+    made = _synthetic(seed, listener) if images is None else _own(images, labels, axes, seed, listener)
+    with replacing(out / NOTE, overwrite=True) as temporary:
+        temporary.write_text(f"{command}\n", encoding="utf-8")
+    for name, samples in (("train", made.train), ("test", made.test)):
+        _write_samples(out / name, samples)
+    _remove_others(out / "predictions", made.test)
     model = train(
-        [s.image for s in learn],
-        [s.labels for s in learn],
+        out / "train/images",
+        out / "train/labels",
         out=out / "run",
         minutes=minutes,
         seed=seed,
-        ignore=IGNORE if any((s.labels == IGNORE).any() for s in learn) else None,
-        pixel_size=min(learn[0].spacing) if learn[0].spacing else None,
+        task=made.task,
         overwrite=overwrite,
         listener=listener,
     )
-    _write_test(out / "test", test)
     predicting = time.monotonic()
     predict_files(model, [out / "test/images"], out / "predictions", overwrite=True, listener=listener)
-    facts = _facts(model, learn, test, time.monotonic() - predicting)
+    facts = _facts(model, made, time.monotonic() - predicting)
     evaluate_files(
         out / "test/labels",
         out / "predictions",
         images=out / "test/images",
+        task=made.task,
         json_file=out / "scores.json",
         report=report,
         overwrite=True,
@@ -83,54 +96,92 @@ def run_demo(
         title="unseam on synthetic microscopy" if images is None else f"unseam on {Path(images).name}",
         headline=facts,
         history=tuple(read_history(out / "run/history.csv")),
-        command=_command(images, labels, minutes, seed),
+        command=command,
         notes=("All images are synthetic: made by unseam.data.synthetic.",) if images is None else (),
     )
     listener.say(f"done in {clock(time.monotonic() - started)}")
     return report
 
 
-def _synthetic(seed: int, listener: Listener) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+def _refuse_folder(out: Path, *, overwrite: bool) -> None:
+    """Raise where files of somebody else could be replaced."""
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    note = out / NOTE
+    if not (note.is_file() and note.read_text(encoding="utf-8", errors="replace").startswith("unseam demo")):
+        raise OutputExistsError(f"{out} holds files that are no demo; give --out a new folder")
+    if not overwrite:
+        raise OutputExistsError(
+            f"{out} holds a demo already; give --overwrite to replace it, or --out another folder"
+        )
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What to train and to test on."""
+
+    train: tuple[Sample, ...]
+    test: tuple[Sample, ...]
+    task: Task
+
+
+def _synthetic(seed: int, listener: Listener) -> _Made:
     listener.say(
         f"synthetic microscopy: {TRAIN_IMAGES} images of {TRAIN_SHAPE[0]} x {TRAIN_SHAPE[1]} px to train on, "
         f"{TEST_IMAGES} of {TEST_SHAPE[0]} x {TEST_SHAPE[1]} px to test on"
     )
     learn = synthetic_set(TRAIN_IMAGES, shape=TRAIN_SHAPE, seed=seed)
-    return tuple(learn), tuple(synthetic_set(TEST_IMAGES, shape=TEST_SHAPE, seed=seed + 1_000_003))
+    test = synthetic_set(TEST_IMAGES, shape=TEST_SHAPE, seed=seed + 1_000_003)
+    return _Made(tuple(learn), tuple(test), "instances")
 
 
 def _own(
-    images: str | Path, labels: str | Path | None, seed: int, listener: Listener
-) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    samples = load_set(images, labels, DataConfig(), listener).samples
+    images: str | Path, labels: str | Path | None, axes: str | None, seed: int, listener: Listener
+) -> _Made:
+    loaded = load_set(images, labels, DataConfig(axes=axes), listener)
+    samples, task = loaded.samples, cast(Task, loaded.task)
     if len(samples) < FEWEST:
         raise InputError(f"{len(samples)} annotated image was given; the demo needs {FEWEST}, one to test on")
     learn, test = hold_out(samples, TEST_SHARE, seed)
-    return (learn, test) if test else (samples[1:], samples[:1])
+    return _Made(learn, test, task) if test else _Made(samples[1:], samples[:1], task)
 
 
-def _write_test(folder: Path, test: Sequence[Sample]) -> None:
-    """Write the images kept for testing, as a person would have them."""
-    for s in test:
+def _write_samples(folder: Path, samples: Sequence[Sample]) -> None:
+    """Write images and labels as a person would have them."""
+    for kind in ("images", "labels"):
+        _remove_others(folder / kind, samples)
+    for s in samples:
         axes = "YX" if s.labels.ndim == 2 else "ZYX"
         name = f"{s.stem}.tif"
         write_tiff(folder / "images" / name, s.image, axes=f"C{axes}", spacing=s.spacing, overwrite=True)
-        write_tiff(folder / "labels" / name, s.labels.clip(0), axes=axes, spacing=s.spacing, overwrite=True)
+        write_tiff(folder / "labels" / name, s.labels, axes=axes, spacing=s.spacing, overwrite=True)
 
 
-def _facts(
-    model: Model, learn: Sequence[Sample], test: Sequence[Sample], seconds: float
-) -> tuple[tuple[str, str], ...]:
+def _remove_others(folder: Path, samples: Sequence[Sample]) -> None:
+    """Remove the TIFF files that an earlier demo left here for other images."""
+    names = {f"{s.stem}.tif" for s in samples}
+    for path in folder.glob("*.tif"):
+        if path.name not in names:
+            path.unlink()
+
+
+def _facts(model: Model, made: _Made, seconds: float) -> tuple[tuple[str, str], ...]:
     training = model.header.training
-    pixels = sum(s.labels.size for s in test) / 1e6
+    pixels = sum(s.labels.size for s in made.test) / 1e6
+    learned = f"{len(made.train)} images"
+    if made.task == "instances":
+        learned += f", {sum(len(np.unique(s.labels[s.labels > 0])) for s in made.train)} objects"
     return (
-        ("trained on", f"{len(learn)} images, {sum(int(s.labels.max()) for s in learn)} objects"),
+        ("trained on", learned),
         ("training", f"{training['iterations']} iterations in {clock(training['seconds'])}"),
-        ("tested on", f"{len(test)} other images, {pixels:.1f} megapixels"),
+        ("tested on", f"{len(made.test)} other images, {pixels:.1f} megapixels"),
         ("prediction", f"{seconds:.1f} s, pictures and tables included"),
     )
 
 
-def _command(images: str | Path | None, labels: str | Path | None, minutes: float, seed: int) -> str:
-    own = "" if images is None else f" --images {images} --labels {labels}"
-    return f"unseam demo{own} --minutes {minutes:g} --seed {seed}"
+def _command(
+    images: str | Path | None, labels: str | Path | None, axes: str | None, minutes: float, seed: int
+) -> str:
+    own = [] if images is None else ["--images", str(images), "--labels", str(labels)]
+    own += [] if axes is None else ["--axes", axes]
+    return shlex.join(["unseam", "demo", *own, "--minutes", f"{minutes:g}", "--seed", str(seed)])

@@ -1,4 +1,4 @@
-"""Evaluate and measure: labels against the truth, and labels in numbers."""
+"""Evaluate: labels against the truth."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from unseam.data.pairs import Pair, find_pairs
 from unseam.errors import PairingError, ShapeError
 from unseam.instances import label_class_regions
 from unseam.io.atomic import refuse_existing, replacing
-from unseam.io.images import list_images, read_image, read_labels, stem
-from unseam.measure import measure
+from unseam.io.images import read_image, read_labels, stem
 from unseam.metrics.scores import ImageScores, SetScores, pool, score
 from unseam.report import Report, ReportImage, write_report
 from unseam.workflow.listener import Countdown, Listener, printing
-from unseam.workflow.loading import describe_pairing
+from unseam.workflow.measuring import beside
 
 Array = NDArray[Any]
 
@@ -96,7 +95,8 @@ def evaluate(
             "one prediction for each truth was expected, and at least one"
         )
     names = [f"image{number:03}" for number in range(len(truths))]
-    return _evaluate(names, _decoded(truths, task, ignore), _decoded(predictions, task, None))
+    decoded = _decode_both(truths, predictions, task, ignore)
+    return _evaluate(names, decoded.true, decoded.pred)
 
 
 def evaluate_files(
@@ -108,6 +108,7 @@ def evaluate_files(
     report: str | Path | None = None,
     ignore: int | None = None,
     task: Task = "auto",
+    axes: str | None = None,
     overwrite: bool = False,
     listener: Listener | None = None,
     **about: Any,
@@ -123,39 +124,40 @@ def evaluate_files(
         Where to write the scores and the report.
     ignore, task
         See `evaluate`.
+    axes : str, optional
+        Of files that do not state them.
     **about
         Fields of `Report`: title, headline, history, command, notes.
+
+    Raises
+    ------
+    OutputExistsError
+        Before anything is read, if an output exists and `overwrite` is false.
+    UnseamError
+        As `evaluate`, and for files that cannot be read or paired.
     """
     listener = listener or printing()
     for target in (json_file, report):
         if target is not None:
             refuse_existing(Path(target), overwrite=overwrite)
-    pairing = find_pairs(pred, true)
-    listener.say(
-        f"pairs: {len(pairing.pairs)}, as {pairing.pairs[0].labels.name} with {pairing.pairs[0].image.name}"
-    )
-    if pairing.labels_without_image:
-        listener.say(f"{len(pairing.labels_without_image)} truths have no prediction and are left out")
-    truths = [read_labels(pair.labels).data[0] for pair in pairing.pairs]
-    predictions = [read_labels(pair.image).data[0] for pair in pairing.pairs]
-    names = [pair.stem for pair in pairing.pairs]
-    decoded_true = _decoded(truths, task, ignore, listener, "truth")
-    decoded_pred = _decoded(predictions, task, None, listener, "prediction")
-    evaluation = _evaluate(names, decoded_true, decoded_pred, listener)
+    pairs = _pairs_to_score(true, pred, listener)
+    cases = [case for pair in pairs for case in _read_cases(pair, axes)]
+    decoded = _decode_both([c.true for c in cases], [c.pred for c in cases], task, ignore, listener)
+    names = [case.name for case in cases]
+    evaluation = _evaluate(names, decoded.true, decoded.pred, listener)
+    if report is not None:
+        pictures = _pictures(images, true, pairs, axes, decoded.true)
+        shown = tuple(
+            ReportImage(name, picture, t, p, evaluation.images[name].to_dict())
+            for name, picture, t, p in zip(names, pictures, decoded.true, decoded.pred, strict=True)
+        )
+        about = {"title": f"{Path(pred).name} against {Path(true).name}"} | about
+        page = Report(images=shown, scores=evaluation.set.to_dict(), semantic=decoded.semantic, **about)
+        write_report(report, page, overwrite=overwrite)
+        listener.say(f"report: {report}")
     if json_file is not None:
         write_json(json_file, evaluation, overwrite=overwrite)
         listener.say(f"scores: {json_file}")
-    if report is not None:
-        pictures = _pictures(images, pairing.pairs, decoded_true)
-        shown = tuple(
-            ReportImage(name, picture, t, p, evaluation.images[name].to_dict())
-            for name, picture, t, p in zip(names, pictures, decoded_true, decoded_pred, strict=True)
-        )
-        about = {"title": f"{Path(pred).name} against {Path(true).name}"} | about
-        write_report(
-            report, Report(images=shown, scores=evaluation.set.to_dict(), **about), overwrite=overwrite
-        )
-        listener.say(f"report: {report}")
     return evaluation
 
 
@@ -167,66 +169,50 @@ def write_json(path: str | Path, evaluation: Evaluation, *, overwrite: bool = Fa
         )
 
 
-def measure_files(
-    labels: str | Path,
-    images: str | Path | None,
-    out: str | Path,
-    *,
-    pixel_size: float | None = None,
-    overwrite: bool = False,
-    listener: Listener | None = None,
-) -> int:
-    """Measure the objects of a label file, or of a folder of them, into one CSV; returns their number.
-
-    With a folder the table has a column `image`, the stem.
-    """
-    listener, out = listener or printing(), Path(out)
-    refuse_existing(out, overwrite=overwrite)
-    if images is None:
-        pairs: list[tuple[Path, Path | None]] = [(path, None) for path in list_images(labels)]
-    else:
-        pairing = find_pairs(images, labels)
-        pairs = [(pair.labels, pair.image) for pair in pairing.pairs]
-        listener.say(describe_pairing(pairing))
-    rows: list[dict[str, Any]] = []
-    countdown = Countdown(listener, "measuring", len(pairs))
-    for done, (label_path, image_path) in enumerate(pairs, start=1):
-        rows += _measure_pair(label_path, image_path, pixel_size, name_it=Path(labels).is_dir())
-        countdown.done(done)
-    _write_rows(rows, out, overwrite=overwrite)
-    listener.say(f"{len(rows)} objects: {out}")
-    return len(rows)
-
-
-def _measure_pair(
-    label_path: Path, image_path: Path | None, pixel_size: float | None, *, name_it: bool
-) -> list[dict[str, Any]]:
-    read = read_labels(label_path)
-    image = read_image(image_path) if image_path else None
-    spacing = read.spacing or (image.spacing if image else None)
-    if spacing is None and pixel_size is not None:
-        spacing = (pixel_size,) * read.spatial_dims
-    decoded = _decoded([read.data[0]], "auto", None)[0]
-    if image is not None and image.data.shape[1:] != decoded.shape:
-        raise ShapeError(
-            f"{image_path} is {image.data.shape[1:]} and its labels {label_path} {decoded.shape}; "
-            "they must be equal"
-        )
-    table = measure(decoded, None if image is None else image.data, spacing=spacing)
-    return [({"image": stem(label_path)} if name_it else {}) | row for row in table.rows()]
-
-
-def _write_rows(rows: Sequence[dict[str, Any]], out: Path, *, overwrite: bool) -> None:
-    import csv
-
-    names = list(dict.fromkeys(key for row in rows for key in row)) or ["id"]
-    with (
-        replacing(out, overwrite=overwrite) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8") as file,
+def _pairs_to_score(true: str | Path, pred: str | Path, listener: Listener) -> list[Pair]:
+    """Truths with their predictions; what is left out is said."""
+    pairing = find_pairs(pred, true)
+    others = beside(pair.stem for pair in pairing.pairs)
+    pairs = [pair for pair in pairing.pairs if pair.stem not in others]
+    first = pairs[0]
+    listener.say(f"pairs: {len(pairs)}, as truth {first.labels.name} with prediction {first.image.name}")
+    alone = [path for path in pairing.images_without_labels if stem(path) not in others]
+    for count, kind, lacking in (
+        (len(pairing.labels_without_image), "true label images", "prediction"),
+        (len(alone), "predictions", "truth"),
     ):
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        if count:
+            listener.say(f"left out: {count} {kind} without {lacking}")
+    return pairs
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A true and a predicted label image, as read."""
+
+    name: str
+    true: Array
+    pred: Array
+
+
+def _read_cases(pair: Pair, axes: str | None) -> list[_Case]:
+    """The label images of two files: one, or one for each frame of a time series."""
+    truths, predictions = (read_labels(path, axes=axes).frames() for path in (pair.labels, pair.image))
+    if len(truths) != len(predictions):
+        raise ShapeError(
+            f"the truth {pair.labels} has {len(truths)} frames and the prediction {pair.image} "
+            f"{len(predictions)}; they must be equal"
+        )
+    cases = []
+    for number, (truth, prediction) in enumerate(zip(truths, predictions, strict=True)):
+        name = pair.stem if len(truths) == 1 else f"{pair.stem}_t{number:03}"
+        if truth.data.shape != prediction.data.shape:
+            raise ShapeError(
+                f"the truth {pair.labels} is {_times(truth.data.shape[1:])} pixels and the prediction "
+                f"{pair.image} {_times(prediction.data.shape[1:])}; they must be equal"
+            )
+        cases.append(_Case(name, truth.data[0], prediction.data[0]))
+    return cases
 
 
 def _evaluate(
@@ -240,7 +226,8 @@ def _evaluate(
     for name, truth, prediction in zip(names, truths, predictions, strict=True):
         if truth.shape != prediction.shape:
             raise ShapeError(
-                f"{name}: the truth is {truth.shape} and the prediction {prediction.shape}, not equal"
+                f"{name}: the truth has shape {truth.shape} and the prediction {prediction.shape}; "
+                "they must be equal"
             )
         scores[name] = score(truth, prediction)
         if countdown:
@@ -248,25 +235,57 @@ def _evaluate(
     return Evaluation(pool(list(scores.values())), scores)
 
 
-def _decoded(
-    arrays: Sequence[Array], task: Task, ignore: int | None, listener: Listener | None = None, what: str = ""
-) -> list[NDArray[np.int32]]:
-    """Instances of each array; the connected regions of each class where the values are classes."""
-    coding = recognise_coding(arrays, task=task, ignore=ignore)
+@dataclass(frozen=True)
+class _Decoded:
+    """Instances of truths and predictions; where the values are classes, the connected regions of each."""
+
+    true: list[NDArray[np.int32]]
+    pred: list[NDArray[np.int32]]
+    semantic: bool
+
+
+def _decode_both(
+    truths: Sequence[Array],
+    predictions: Sequence[Array],
+    task: Task,
+    ignore: int | None,
+    listener: Listener | None = None,
+) -> _Decoded:
+    """Decode both alike: whether values are classes or objects is found out from the truth alone."""
+    of_true = recognise_coding(truths, task=task, ignore=ignore)
+    semantic = of_true.kind == "classes"
+    of_pred = recognise_coding(predictions, task="semantic" if semantic else "instances")
     if listener:
-        listener.say(f"{what}: {coding.reason}")
-    decoded = [decode(array, coding, ignore) for array in arrays]
-    return [label_class_regions(d) for d in decoded] if coding.kind == "classes" else decoded
+        listener.say(f"true {of_true.reason}")
+        if of_pred.kind != of_true.kind:
+            listener.say(f"predicted {of_pred.reason}")
+    true = [decode(array, of_true, ignore) for array in truths]
+    pred = [decode(array, of_pred) for array in predictions]
+    if semantic:
+        true, pred = [label_class_regions(t) for t in true], [label_class_regions(p) for p in pred]
+    return _Decoded(true, pred, semantic)
 
 
 def _pictures(
-    images: str | Path | None, pairs: Sequence[Pair], truths: Sequence[NDArray[np.int32]]
+    images: str | Path | None,
+    true: str | Path,
+    pairs: Sequence[Pair],
+    axes: str | None,
+    truths: Sequence[NDArray[np.int32]],
 ) -> list[Array]:
-    """The image of each pair for the report; without images, the outlines of the truth on black."""
+    """The image of each truth for the report; without images, black."""
     if images is None:
         return [np.zeros((1, *truth.shape), np.uint8) for truth in truths]
-    by_stem = {pair.labels: pair.image for pair in find_pairs(images, pairs[0].labels.parent).pairs}
-    missing = [pair.labels.name for pair in pairs if pair.labels not in by_stem]
+    of_labels = {pair.labels: pair.image for pair in find_pairs(images, true).pairs}
+    missing = [pair.labels.name for pair in pairs if pair.labels not in of_labels]
     if missing:
-        raise PairingError(f"{images} has no image for {missing[0]} ({len(missing)} missing in all)")
-    return [read_image(by_stem[pair.labels]).data for pair in pairs]
+        raise PairingError(
+            f"{images} has no image for {missing[0]} ({len(missing)} missing in all); "
+            "add them, or leave out --images"
+        )
+    files = [read_image(of_labels[pair.labels], axes=axes) for pair in pairs]
+    return [frame.data for file in files for frame in file.frames()]
+
+
+def _times(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))

@@ -89,6 +89,8 @@ Raw = tuple[str, Image, NDArray[Any]]
 def pair_files(images: str | Path, labels: str | Path | None, split: str | None = None) -> Pairing:
     """The pairs of two folders, two files, or a CSV file."""
     if Path(images).suffix.lower() == ".csv":
+        if labels is not None:
+            raise PairingError(f"{images} names its labels itself, and {labels} was given too; leave one out")
         pairing = read_pairs_csv(images)
         kept = tuple(pair for pair in pairing.pairs if split is None or pair.split in ("", split))
         if not kept:

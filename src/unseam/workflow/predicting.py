@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unseam.axes import parse_axes
+from unseam.config import DataConfig
 from unseam.draw import overlay
 from unseam.errors import InputError, OutputError, OutputExistsError, UnseamError
-from unseam.io.images import Image, list_images, read_image, stem, write_png, write_tiff
+from unseam.io.images import SUFFIXES, Image, list_images, read_image, stem, write_png, write_tiff
 from unseam.measure import ObjectTable
-from unseam.prediction import Model, Segmentation
+from unseam.prediction import Model, Segmentation, plan_image
 from unseam.workflow.listener import Countdown, Listener, printing
+from unseam.workflow.loading import pair_files
 
 OnTile = Callable[[int, int], None]
 SAVES = {
@@ -25,6 +28,9 @@ SAVES = {
     "overlay": "{}_overlay.png",
 }
 """What can be saved, and under which name beside the stem of the image."""
+DECIMALS = 4
+"""Of the mean probability in the table."""
+_TOO_LARGE = "{} is too large for the free memory; close other programs, or cut the image into parts"
 LARGEST_DIFFERENCE = 0.1
 """A pixel size further from the model's than this share is told."""
 
@@ -53,6 +59,7 @@ def predict_files(
     tile: int | str = "auto",
     tta: str = "none",
     save: Sequence[str] = tuple(SAVES),
+    split: str | None = None,
     axes: str | None = None,
     pixel_size: float | None = None,
     overwrite: bool = False,
@@ -65,13 +72,15 @@ def predict_files(
     ----------
     model : Model
     inputs : sequence of paths
-        Files or folders.
+        Files, folders, or CSV files of pairs.
     out : str or Path
         Folder for STEM.tif (labels), STEM_probabilities.tif, STEM.csv and STEM_overlay.png.
     tile, tta
         See `Model.predict`.
     save : sequence of str
         Which of the four to write.
+    split : str, optional
+        Of a CSV file with a column split, the rows to take.
     axes, pixel_size
         For files that do not state them.
     overwrite, resume : bool
@@ -92,10 +101,9 @@ def predict_files(
         If the results cannot be written.
     """
     listener, out = listener or printing(), Path(out)
-    unknown = sorted(set(save) - set(SAVES))
-    if unknown or not save:
-        raise InputError(f"save is {','.join(save)!r}; expected some of: {','.join(SAVES)}")
-    paths = _inputs(inputs)
+    _check_options(model, out, tile=tile, save=save, axes=axes, pixel_size=pixel_size)
+    paths = _inputs(inputs, split)
+    _refuse_inputs_as_targets(paths, out, save)
     if not (overwrite or resume):
         _refuse_existing(paths, out, save)
     outcomes = []
@@ -119,11 +127,32 @@ def predict_files(
             listener.say(f"{path.name}: {count} {'objects' if results[0].task == 'instances' else 'regions'}")
         except OutputError:
             raise
-        except UnseamError as error:
-            outcomes.append(Outcome(path, -1, error))
-            listener.say(f"{path.name}: failed: {error}")
+        except (UnseamError, MemoryError) as error:
+            failure = error if isinstance(error, UnseamError) else UnseamError(_TOO_LARGE.format(path))
+            outcomes.append(Outcome(path, -1, failure))
+            listener.say(f"{path.name}: failed: {failure}")
         countdown.done(number + 1, path.name)
     return tuple(outcomes)
+
+
+def _check_options(
+    model: Model,
+    out: Path,
+    *,
+    tile: int | str,
+    save: Sequence[str],
+    axes: str | None,
+    pixel_size: float | None,
+) -> None:
+    """Raise for options with which no image could be segmented, before the first one is."""
+    if not save or set(save) - set(SAVES):
+        raise InputError(f"save is {','.join(save)!r}; expected some of: {','.join(SAVES)}")
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} is a file; give a folder for the results")
+    plan_image(model.network.geometry.grid, model.network, tile=tile)
+    DataConfig(pixel_size=pixel_size)
+    if axes is not None:
+        parse_axes(axes)
 
 
 def _predict_frame(
@@ -137,9 +166,9 @@ def _count(result: Segmentation) -> int:
     return int(result.labels.max(initial=0)) if result.task == "instances" else len(result.table())
 
 
-def _inputs(inputs: Sequence[str | Path]) -> list[Path]:
+def _inputs(inputs: Sequence[str | Path], split: str | None) -> list[Path]:
     """All image files, each once; two of one stem would have one result."""
-    paths = list(dict.fromkeys(path for given in inputs for path in list_images(given)))
+    paths = list(dict.fromkeys(path for given in inputs for path in _listed(given, split)))
     by_stem: dict[str, Path] = {}
     for path in paths:
         other = by_stem.setdefault(stem(path), path)
@@ -150,8 +179,28 @@ def _inputs(inputs: Sequence[str | Path]) -> list[Path]:
     return paths
 
 
+def _listed(given: str | Path, split: str | None) -> list[Path]:
+    """The images of a file, a folder, or the rows of a CSV file of pairs."""
+    path = Path(given)
+    if path.suffix.lower() in SUFFIXES and path.is_file():
+        return [path]  # an empty one is told in its turn, like a bad one in a folder
+    if path.suffix.lower() != ".csv":
+        return list_images(path)
+    return [pair.image for pair in pair_files(given, None, split).pairs]
+
+
 def _targets(path: Path, out: Path, save: Sequence[str]) -> dict[str, Path]:
     return {kind: out / SAVES[kind].format(stem(path)) for kind in save}
+
+
+def _refuse_inputs_as_targets(paths: Sequence[Path], out: Path, save: Sequence[str]) -> None:
+    inputs = {path.resolve() for path in paths}
+    for path in paths:
+        for target in _targets(path, out, save).values():
+            if target.resolve() in inputs:
+                raise OutputExistsError(
+                    f"the result of {path} would replace the image {target}; choose another --out"
+                )
 
 
 def _refuse_existing(paths: Sequence[Path], out: Path, save: Sequence[str]) -> None:
@@ -161,9 +210,6 @@ def _refuse_existing(paths: Sequence[Path], out: Path, save: Sequence[str]) -> N
         raise OutputExistsError(
             f"{there[0]}{more} exist already; --overwrite replaces them, --resume does only what is missing"
         )
-    for path in paths:
-        if any(target.resolve() == path.resolve() for target in _targets(path, out, save).values()):
-            raise OutputExistsError(f"{path} would be replaced by its own result; choose another --out")
 
 
 def _remarks(model: Model, result: Segmentation, path: Path) -> Iterator[str]:
@@ -208,10 +254,15 @@ def _write(results: Sequence[Segmentation], targets: dict[str, Path], *, overwri
 
 
 def _table(tables: Sequence[ObjectTable]) -> ObjectTable:
-    """The tables of a time series as one, with a column frame."""
-    if len(tables) == 1:
-        return tables[0]
-    columns = {"frame": np.repeat(np.arange(len(tables)), [len(t) for t in tables])}
+    """The tables of a time series as one, with a column frame; the table itself of a single image.
+
+    Convolutions over tiles of another size sum in another order, and so differ in the eighth digit of a
+    probability: it is written with four decimals, which do not show it.
+    """
+    columns: dict[str, NDArray[Any]] = {}
+    if len(tables) > 1:
+        columns["frame"] = np.repeat(np.arange(len(tables)), [len(t) for t in tables])
     for name in tables[0].columns:
         columns[name] = np.concatenate([t[name] for t in tables])
+    columns["mean_probability"] = columns["mean_probability"].round(DECIMALS)
     return ObjectTable(columns)

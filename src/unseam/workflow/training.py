@@ -5,31 +5,36 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 import unseam
 from unseam.config import Config, ObjectConfig
 from unseam.data.check import check_samples
 from unseam.data.dataset import PatchSampler, is_anisotropic, prepare
-from unseam.data.sample import Sample
+from unseam.data.sample import IGNORE, Sample
 from unseam.draw import curves, patches_figure
 from unseam.errors import ConfigError, InputError, OutputExistsError
 from unseam.fingerprint import Fingerprint, describe, fingerprint
 from unseam.io.atomic import replacing
-from unseam.metrics.scores import SetScores, pool, score
+from unseam.metrics.overlap import overlaps
+from unseam.metrics.pixel import PixelCounts, dice, iou, pixel_counts
+from unseam.metrics.scores import pool, score
 from unseam.model.checkpoint import ModelHeader, build_network, save_model
 from unseam.model.unet import UNet, initialise
 from unseam.normalize import Normalization
 from unseam.plan import plan, preset
 from unseam.prediction import Model, choose_device, load_model, ready, to_labels
 from unseam.training.loop import Hooks, Progress, fit
-from unseam.training.state import State, load_state, save_state, start
+from unseam.training.state import State, load_state, save_state, saved_run, start
 from unseam.workflow.listener import Listener, Step, printing
 from unseam.workflow.loading import Images, Labels, LoadedSet, load_set
 
@@ -41,8 +46,9 @@ MODEL, CHECKPOINT, CONFIG, HISTORY = (
 )
 FEWEST_TO_HOLD_OUT = 4
 MOST_TO_HOLD_OUT = 16
-THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
-GROWTHS = (0, 1, 2)
+THRESHOLDS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+LOW_THRESHOLDS = (0.2, 0.3, 0.4, 0.5)
+GROWTHS = (0, 1, 2, 4, 6)
 SHARE_FOR_CHOOSING = 0.02
 """Share of a budget of minutes that is left for choosing threshold and growth at the end."""
 
@@ -105,17 +111,17 @@ def train(
     loaded = load_set(images, labels, config.data, run.listener, split=split)
     task = _prepare(run, loaded, config, preset)
     state = _begin(run, task, resume=resume)
-    log = _tensorboard(run.folder) if tensorboard else None
-    hooks = Hooks(
-        validate=lambda net: validate(task.model(net), task.held_out),
-        keep=lambda s: run.keep(task, s),
-        checkpoint=lambda s: run.checkpoint(task, s),
-        progress=lambda p: run.tell(p, task, log),
-        should_stop=should_stop,
-    )
     sampler = task.sampler()
-    run.draw_patches(sampler, task.config)
-    fit(state, sampler, _with_clock(task.config, run), hooks, low_precision=task.low_precision)
+    with _tensorboard(run.folder) if tensorboard else nullcontext() as log:
+        run.open(task.config, sampler, resume=resume)
+        hooks = Hooks(
+            validate=lambda net: validate(task.model(net), task.held_out),
+            keep=lambda s: run.keep(task, s),
+            checkpoint=lambda s: run.checkpoint(task, s),
+            progress=lambda p: run.tell(p, task, log),
+            should_stop=should_stop,
+        )
+        fit(state, sampler, _with_clock(task.config, run), hooks, low_precision=task.low_precision)
     return run.finish(task, state)
 
 
@@ -145,6 +151,10 @@ class _Task:
     device: torch.device
     low_precision: bool
     preset: str
+
+    def identity(self) -> dict[str, dict[str, Any]]:
+        """What has to be the same for a run to be continued."""
+        return {**self.config.to_dict(), "images": self.fingerprint.to_dict()}
 
     def header(self, **training: Any) -> ModelHeader:
         return ModelHeader(
@@ -228,7 +238,7 @@ def hold_out(
     samples: Sequence[Sample], share: float, seed: int
 ) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
     """Divide at random into images to learn from and images to validate on; too few are not divided."""
-    count = min(MOST_TO_HOLD_OUT, max(1, round(share * len(samples))))
+    count = min(MOST_TO_HOLD_OUT, len(samples) - 1, max(1, round(share * len(samples))))
     if share == 0 or len(samples) < FEWEST_TO_HOLD_OUT:
         return tuple(samples), ()
     chosen = set(np.random.default_rng(seed).permutation(len(samples))[:count].tolist())
@@ -251,31 +261,53 @@ def validate(model: Model, held_out: Sequence[Sample]) -> dict[str, float]:
     """Scores on whole images by overlap-tile prediction; the first one decides."""
     if not held_out:
         return {}
-    scores = pool([score(s.labels, model.predict(s.image).labels) for s in held_out])
-    return _decisive(scores, model.header.task)
-
-
-def _decisive(scores: SetScores, task: str) -> dict[str, float]:
-    counted = scores.counted
-    if task == "semantic":
-        return {"dice": counted.dice, "iou": counted.iou}
+    truths, found = [s.labels for s in held_out], [model.predict(s.image).labels for s in held_out]
+    if model.header.task == "semantic":
+        return class_scores(truths, found, classes=model.network.classes)
+    counted = pool([score(t, p) for t, p in zip(truths, found, strict=True)]).counted
     return {"ap": counted.ap, "ap50": counted.ap50, "dice": counted.dice}
 
 
+def class_scores(
+    truths: Sequence[NDArray[np.int32]], found: Sequence[NDArray[np.int32]], *, classes: int
+) -> dict[str, float]:
+    """Dice and IoU, each a mean over the classes but background, whose pixels are pooled over the images.
+
+    A class that occurs in neither truth nor prediction is left out; if none occurs, both are 1.
+    """
+    counts = []
+    for c in range(1, classes):
+        pairs = [
+            (np.where(t == IGNORE, t, t == c), (p == c).astype(int))
+            for t, p in zip(truths, found, strict=True)
+        ]
+        one = [pixel_counts(overlaps(t, p)) for t, p in pairs]
+        counts.append(PixelCounts(*(sum(getattr(k, f.name) for k in one) for f in fields(PixelCounts))))
+    occurring = [k for k in counts if k.tp + k.fp + k.fn] or counts
+    return {
+        "dice": float(np.mean([dice(k) for k in occurring])),
+        "iou": float(np.mean([iou(k) for k in occurring])),
+    }
+
+
 def choose_objects(model: Model, held_out: Sequence[Sample]) -> ObjectConfig:
-    """The threshold and growth with the best AP on the held-out images; ties go to the planned ones."""
+    """Thresholds and growth with the best AP on the held-out images; ties go to the planned ones."""
     objects = model.header.objects
     if model.header.task != "instances" or not held_out:
         return objects
     maps = [model.probabilities(s.image) for s in held_out]
 
+    @cache
     def quality(candidate: ObjectConfig) -> float:
         pairs = zip(held_out, maps, strict=True)
         pooled = pool([score(s.labels, to_labels(p, "instances", candidate)) for s, p in pairs])
         return pooled.counted.ap if np.isfinite(pooled.counted.ap) else 0.0
 
-    candidates = [replace(objects, threshold=t, grow=g) for g in GROWTHS for t in THRESHOLDS]
-    return max([objects, *candidates], key=quality)
+    for _ in range(2):  # one at a time, twice: near the best of all combinations, and far fewer
+        for name, values in (("threshold", THRESHOLDS), ("low_threshold", LOW_THRESHOLDS), ("grow", GROWTHS)):
+            tried: list[ObjectConfig] = [replace(objects, **{name: value}) for value in values]  # type: ignore[arg-type]
+            objects = max([objects, *tried], key=quality)
+    return objects
 
 
 class _Run:
@@ -287,19 +319,24 @@ class _Run:
     def refuse_existing(self, *, resume: bool, overwrite: bool) -> None:
         """Raise if there is a run already which is neither to be continued nor replaced."""
         there = [name for name in (MODEL, CHECKPOINT) if (self.folder / name).exists()]
-        if resume or not there:
-            return
-        if not overwrite:
+        if there and not (resume or overwrite):
             raise OutputExistsError(
                 f"{self.folder} holds a run already ({there[0]}); "
                 "--resume goes on with it, --overwrite replaces it"
             )
-        for name in there:
-            (self.folder / name).unlink()
+
+    def open(self, config: Config, sampler: PatchSampler, *, resume: bool) -> None:
+        """Write the configuration and the first patches; a run that is not continued is removed before."""
+        if not resume:
+            for name in (MODEL, CHECKPOINT):
+                (self.folder / name).unlink(missing_ok=True)
+        with replacing(self.folder / CONFIG, overwrite=True) as temporary:
+            temporary.write_text(config.to_toml(), encoding="utf-8")
+        self.draw_patches(sampler)
 
     def checkpoint(self, task: _Task, state: State) -> None:
         """Write state, history and curves."""
-        save_state(self.folder / CHECKPOINT, state, task.config.to_dict())
+        save_state(self.folder / CHECKPOINT, state, task.identity())
         write_history(self.folder / HISTORY, state.history)
         if state.history:
             curves(state.history, self.folder / "curves.png", overwrite=True)
@@ -311,8 +348,8 @@ class _Run:
 
     def tell(self, progress: Progress, task: _Task, log: Any) -> None:
         """Pass progress on to the listener, and to TensorBoard where it is wanted."""
-        score_name = "" if task.kind == "instances" else "Dice "
-        score_text = "" if progress.score is None else f", held-out {score_name or 'AP '}{progress.score:.3f}"
+        name = "AP" if task.kind == "instances" else "Dice"
+        score_text = "" if progress.score is None else f", held-out {name} {progress.score:.3f}"
         detail = f"iteration {progress.step}, loss {progress.loss:.3f}{score_text}"
         self.listener.step(Step("training", progress.fraction, detail, progress.seconds_left))
         if log is not None:
@@ -320,10 +357,8 @@ class _Run:
             if progress.score is not None:
                 log.add_scalar("held_out_score", progress.score, progress.step)
 
-    def draw_patches(self, sampler: PatchSampler, config: Config) -> None:
+    def draw_patches(self, sampler: PatchSampler) -> None:
         """Draw the first patches as the network sees them, with their weight maps."""
-        with replacing(self.folder / CONFIG, overwrite=True) as temporary:
-            temporary.write_text(config.to_toml(), encoding="utf-8")
         batch = sampler.batch(0, 4)
         patches_figure(
             batch.image.cpu().numpy(),
@@ -347,7 +382,10 @@ class _Run:
         save_model(self.folder / MODEL, net.state_dict(), header, overwrite=True)
         if scores:
             named = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
-            chosen = f" (threshold {objects.threshold:g}, growth {objects.grow} px chosen on them)"
+            chosen = (
+                f" (core above {objects.threshold:g}, grown by {objects.grow} px above "
+                f"{objects.low_threshold:g}: chosen on them)"
+            )
             self.listener.say(f"held-out images: {named}{chosen if task.kind == 'instances' else ''}")
         self.listener.say(f"model: {self.folder / MODEL}")
         return ready(net, header, task.device)
@@ -355,7 +393,7 @@ class _Run:
     def _summary(self, state: State) -> dict[str, Any]:
         return {
             "iterations": state.step,
-            "seconds": round(time.monotonic() - self.started, 1),
+            "seconds": round(state.seconds, 1),
             "best_score": state.best_score if np.isfinite(state.best_score) else None,
         }
 
@@ -372,20 +410,22 @@ def _begin(run: _Run, task: _Task, *, resume: bool) -> State:
     if not (run.folder / CHECKPOINT).exists():
         run.listener.say(f"there is no checkpoint in {run.folder} yet; starting from the beginning")
         return state
-    _refuse_other(load_state(run.folder / CHECKPOINT, state), task.config.to_dict())
+    _refuse_other(saved_run(run.folder / CHECKPOINT), task.identity())
+    load_state(run.folder / CHECKPOINT, state)
     run.listener.say(f"going on from iteration {state.step}")
     return state
 
 
 def _refuse_other(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise unless a run is resumed with the configuration it was started with."""
+    """Raise unless a run is resumed with the configuration and the images it was started with."""
     for section, values in now.items():
-        for key in sorted({*values, *then[section]}):
-            old, new = then[section].get(key), values.get(key)
+        before = then.get(section, {})
+        for key in {**values, **before}:
+            old, new = before.get(key), values.get(key)
             if _plain(old) != _plain(new):
                 raise ConfigError(
                     f"the run was started with {section}.{key} = {old} and is resumed with {new}; "
-                    "give the same options, or --overwrite to start anew"
+                    "give the same images and options, or --overwrite to start anew"
                 )
 
 

@@ -1,0 +1,81 @@
+"""A network small enough to be trained in a second or two, and images for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from unseam.config import NetworkConfig, ObjectConfig
+from unseam.data.sample import Sample
+from unseam.data.synthetic import synthetic_set
+from unseam.io.images import write_tiff
+from unseam.model.checkpoint import ModelHeader, build_network
+from unseam.normalize import Normalization
+from unseam.plan import OBJECTS
+from unseam.prediction import Model, choose_device, ready
+from unseam.workflow.listener import SILENT
+from unseam.workflow.training import train
+
+SETTINGS = {
+    "network": {"base_width": 4, "depth": 1},
+    "train": {
+        "patch": [52, 52],
+        "batch": 2,
+        "validations": 1,
+        "learning_rate": 0.01,
+        "average": 0.9,
+        "device": "cpu",
+        "precision": "float32",
+    },
+    "data": {"validation": 0.0},
+    "objects": {"threshold": 0.5, "min_size": 8},
+}
+
+
+def samples(count: int, size: int = 64, seed: int = 1) -> list[Sample]:
+    """Images of cells with their labels, their pixels 0.5 micrometres long."""
+    return synthetic_set(count, shape=(size, size), seed=seed, radius=7.0)
+
+
+def write_set(folder: Path, some: Sequence[Sample]) -> tuple[Path, Path]:
+    """Write images and labels to two folders; returns both."""
+    for s in some:
+        write_tiff(folder / "images" / f"{s.stem}.tif", s.image[0], axes="YX", spacing=s.spacing)
+        write_tiff(folder / "labels" / f"{s.stem}.tif", s.labels, axes="YX", spacing=s.spacing)
+    return folder / "images", folder / "labels"
+
+
+def trained_run(factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny training run, made once in a session."""
+    run = factory.getbasetemp() / "tiny_run"
+    if not run.exists():
+        some = samples(4)
+        train(
+            [s.image for s in some],
+            [s.labels for s in some],
+            out=run,
+            iterations=40,
+            pixel_size=0.5,
+            settings=SETTINGS,
+            listener=SILENT,
+        )
+    return run
+
+
+def untrained(
+    *, task: str = "instances", dims: int = 2, channels: int = 1, classes: int = 2, **header: object
+) -> Model:
+    """A model with random weights, for what does not depend on what it has learned."""
+    network = NetworkConfig(
+        in_channels=channels, classes=classes, spatial_dims=dims, base_width=2, depth=1, batch_norm=False
+    )
+    net = build_network(network)
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.normal_(0, 0.5, generator=generator)
+    full = ModelHeader(task, network, Normalization(), ObjectConfig(**OBJECTS), **header)  # type: ignore[arg-type]
+    return ready(net.eval(), full, choose_device("cpu"))

@@ -1,0 +1,635 @@
+"""Training as a whole: what a run writes, every kind of image, killed and continued, refused with reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import types
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from tests.tiny import samples, write_set
+
+from unseam.config import Config, ObjectConfig, read_toml
+from unseam.data.sample import Sample
+from unseam.errors import (
+    ConfigError,
+    FileReadError,
+    InputError,
+    MissingExtraError,
+    OutputExistsError,
+    PairingError,
+)
+from unseam.io.images import write_tiff
+from unseam.prediction import Model, load_model
+from unseam.workflow.listener import SILENT, Listener, Step
+from unseam.workflow.training import (
+    choose_objects,
+    class_scores,
+    configure,
+    hold_out,
+    read_history,
+    train,
+    uses_bfloat16,
+    write_history,
+)
+
+RUN_FILES = {
+    "model.safetensors",
+    "checkpoint.safetensors",
+    "config.toml",
+    "history.csv",
+    "curves.png",
+    "patches.png",
+}
+TRAIN = {"patch": [28, 28], "batch": 1, "validations": 2, "precision": "float32", "device": "cpu"}
+CELLS = samples(4, size=40)
+
+
+def settings(**sections: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The smallest network, with some values replaced."""
+    merged: dict[str, dict[str, Any]] = {"network": {"base_width": 2, "depth": 1}, "train": TRAIN}
+    for name, values in sections.items():
+        merged[name] = {**merged.get(name, {}), **values}
+    return merged
+
+
+def trained(some: Sequence[Sample], out: Path, **options: Any) -> Model:
+    """Train on samples as arrays, six steps if nothing else is said."""
+    budget = {} if {"iterations", "minutes"} & set(options) else {"iterations": 6}
+    arrays = [s.image for s in some], [s.labels for s in some]
+    defaults = {"settings": settings(), "listener": SILENT, "pixel_size": 0.5}
+    return train(*arrays, out=out, **{**defaults, **budget, **options})
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return load_file(path)
+
+
+def equal(one: Path, two: Path) -> bool:
+    """Whether all tensors of two files are equal bit for bit."""
+    a, b = load_file(one), load_file(two)
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def state_of(run: Path) -> dict[str, Any]:
+    with safe_open(run / "checkpoint.safetensors", framework="np") as file:
+        numbers: dict[str, Any] = json.loads(file.metadata()["unseam_checkpoint"])
+    return numbers
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on arrays, one of the four images held out."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    trained(CELLS, folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than these runs; `run` and those of the command line, made without this, draw."""
+
+    def touch(*arguments: Any, overwrite: bool) -> None:
+        assert overwrite
+        arguments[-1].touch()
+
+    for name in ("curves", "patches_figure"):
+        monkeypatch.setattr(f"unseam.workflow.training.{name}", touch)
+
+
+# What a run writes
+
+
+def test_a_run_is_a_folder_of_six_files(run: Path) -> None:
+    assert {file.name for file in run.iterdir()} == RUN_FILES
+    assert all(file.stat().st_size > 0 for file in run.iterdir())
+
+
+def test_the_model_says_what_it_was_trained_on(run: Path) -> None:
+    header = load_model(run, device="cpu").header
+    assert header.task == "instances" and header.spacing == (0.5, 0.5)
+    assert (header.network.in_channels, header.network.base_width, header.network.depth) == (1, 2, 1)
+    assert header.fingerprint is not None and header.fingerprint.n_images == 4
+    summary = header.training
+    assert (summary["preset"], summary["seed"], summary["iterations"]) == ("default", 0, 6)
+    assert set(summary["held_out"]) == {"ap", "ap50", "dice"} and summary["seconds"] > 0
+
+
+def test_the_configuration_written_is_the_one_decided(run: Path) -> None:
+    config = Config().updated(read_toml(run / "config.toml"))
+    assert config.train.patch == (28, 28) and config.network.classes == 2
+    assert config.objects.threshold is not None and config.train.iterations == 6
+    stated = {key: value for key, value in state_of(run)["run"].items() if key != "images"}
+    assert config == Config().updated(stated)
+
+
+def test_the_history_has_a_score_for_each_validation(run: Path) -> None:
+    rows = read_history(run / "history.csv")
+    assert [row["iteration"] for row in rows if "val_ap" in row] == [3, 6]
+    assert all(np.isfinite(row["loss"]) and row["learning_rate"] > 0 for row in rows)
+
+
+def test_what_is_returned_predicts_as_what_is_saved(tmp_path: Path) -> None:
+    model = trained(CELLS[:2], tmp_path)
+    assert not model.network.training
+    found, again = (m.predict(CELLS[3].image) for m in (model, load_model(tmp_path, device="cpu")))
+    np.testing.assert_array_equal(found.probabilities, again.probabilities)
+    np.testing.assert_array_equal(found.labels, again.labels)
+
+
+def test_files_train_as_arrays_do(run: Path, tmp_path: Path) -> None:
+    images, labels = write_set(tmp_path, CELLS)
+    train(images, labels, out=tmp_path / "run", settings=settings(), iterations=6, listener=SILENT)
+    assert equal(run / "model.safetensors", tmp_path / "run/model.safetensors")
+    assert {file.name for file in (tmp_path / "run").iterdir()} == RUN_FILES
+
+
+def test_the_rows_of_a_csv_file_marked_train_are_trained_on(tmp_path: Path) -> None:
+    write_set(tmp_path, CELLS)
+    rows = [
+        f"images/{s.stem}.tif,labels/{s.stem}.tif,{'test' if i else 'train'}" for i, s in enumerate(CELLS)
+    ]
+    (tmp_path / "pairs.csv").write_text("\n".join(["image,labels,split", *rows]))
+    model = train(
+        tmp_path / "pairs.csv", out=tmp_path / "run", settings=settings(), iterations=2, listener=SILENT
+    )
+    assert model.header.fingerprint is not None and model.header.fingerprint.n_images == 1
+
+
+def test_what_is_found_and_decided_is_told(tmp_path: Path) -> None:
+    said: list[str] = []
+    steps: list[Step] = []
+    trained(CELLS, tmp_path, listener=Listener(said.append, steps.append))
+    told = "\n".join(said)
+    for words in (
+        "labels: instances",
+        "network: 2-D U-Net, depth 1, base width 2",
+        "images: 3 to learn from, 1 held out to choose the best model",
+        "held-out images: ap ",
+        f"model: {tmp_path / 'model.safetensors'}",
+    ):
+        assert words in told
+    last = [step for step in steps if step.name == "training"][-1]
+    assert last.fraction == 1.0 and last.detail.startswith("iteration 6, loss ")
+    assert ", held-out AP " in last.detail
+
+
+def test_the_same_seed_gives_the_same_model_and_another_one_another(run: Path, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        trained(CELLS, tmp_path / str(seed), seed=seed)
+    assert equal(run / "model.safetensors", tmp_path / "0/model.safetensors")
+    assert not equal(run / "model.safetensors", tmp_path / "1/model.safetensors")
+
+
+# Every kind of image
+
+
+def test_three_classes_are_learned_as_classes(tmp_path: Path) -> None:
+    # Class 1 is bright and class 2 brighter: a few steps tell them apart.
+    y, x = np.mgrid[:40, :40]
+    labels = ((x // 8 + y // 8) % 3).astype(np.int32)
+    image = 100.0 * labels + np.random.default_rng(0).normal(0, 5, labels.shape)
+    model = trained(
+        [Sample(str(i), image[None] + i, labels) for i in range(4)],
+        tmp_path,
+        task="semantic",
+        iterations=60,
+        settings=settings(network={"base_width": 4}, train={"learning_rate": 0.02, "average": 0.8}),
+    )
+    assert model.header.task == "semantic" and model.network.classes == 3
+    assert set(model.header.training["held_out"]) == {"dice", "iou"}
+    assert model.header.training["held_out"]["dice"] > 0.6  # by chance it would be about a third
+    found = model.predict(image)
+    assert found.labels.shape == labels.shape and set(np.unique(found.labels)) == {0, 1, 2}
+
+
+def test_the_value_of_unknown_pixels_does_not_matter(tmp_path: Path) -> None:
+    models = []
+    for value in (99, 255):
+        unknown = []
+        for s in CELLS:
+            labels = s.labels.copy()
+            labels[:12] = value
+            unknown.append(replace(s, labels=labels))
+        trained(unknown, tmp_path / str(value), ignore=value)
+        models.append(tmp_path / str(value) / "model.safetensors")
+    assert equal(*models)
+    found = load_model(models[0], device="cpu").header.fingerprint
+    assert found is not None and found.ignored_fraction == pytest.approx(12 / 40)
+
+
+def test_colours_are_three_channels(tmp_path: Path) -> None:
+    coloured = [replace(s, image=np.concatenate([s.image, s.image // 2, s.image // 3])) for s in CELLS[:2]]
+    model = trained(coloured, tmp_path)
+    assert model.header.network.in_channels == 3
+    assert model.predict(coloured[0].image).labels.shape == (40, 40)
+
+
+def volume(shape: tuple[int, ...]) -> Sample:
+    z, y, x = np.indices(shape)
+    labels = ((y // 8) * 10 + x // 8 + 1).astype(np.int32) * ((y % 8 > 1) & (x % 8 > 1) & (z > 0))
+    return Sample("volume", (labels > 0)[None] * 50 + (z + x).astype(np.uint8)[None], labels)
+
+
+def test_a_volume_needs_no_special_case(tmp_path: Path) -> None:
+    one = volume((22, 24, 24))
+    model = trained([one], tmp_path, settings=settings(train={"patch": [20, 20, 20]}), iterations=3)
+    assert model.header.network.spatial_dims == 3 and model.header.spacing == (0.5, 0.5, 0.5)
+    assert model.predict(one.image).labels.shape == (22, 24, 24)
+
+
+def test_a_coarse_volume_is_pooled_in_its_planes_first(tmp_path: Path) -> None:
+    one = volume((8, 24, 24))
+    for folder, array in (("images", one.image[0]), ("labels", one.labels)):
+        write_tiff(tmp_path / folder / "a.tif", array, axes="ZYX", spacing=(2.0, 0.5, 0.5))
+    values = settings()
+    values["train"] = {**TRAIN, "patch": [12, 28, 28]}
+    model = train(
+        tmp_path / "images",
+        tmp_path / "labels",
+        out=tmp_path / "run",
+        settings=values,
+        iterations=3,
+        listener=SILENT,
+    )
+    assert model.header.network.strides == ((1, 2, 2),)
+    assert model.predict(one.image).labels.shape == (8, 24, 24)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_few_images_are_all_learned_from(tmp_path: Path, count: int) -> None:
+    said: list[str] = []
+    model = trained(CELLS[:count], tmp_path, listener=Listener(said.append))
+    assert f"images: {count} to learn from, 0 held out to choose the best model" in said
+    assert model.header.training["held_out"] == {} and model.header.training["best_score"] is None
+    assert state_of(tmp_path)["step"] == 6
+
+
+def test_a_budget_of_minutes_is_about_kept(tmp_path: Path) -> None:
+    began = time.monotonic()
+    model = trained(CELLS, tmp_path, minutes=0.05)
+    assert 2 < time.monotonic() - began < 25  # 3 seconds on an idle machine
+    assert model.header.training["iterations"] > 5
+    assert 1 < model.header.training["seconds"] < 20
+
+
+# Stopping and going on
+
+
+def test_a_run_that_is_stopped_keeps_its_model_and_can_be_continued(run: Path, tmp_path: Path) -> None:
+    asked = iter([False] * 5 + [True] * 100)
+    model = trained(CELLS, tmp_path, should_stop=lambda: next(asked))
+    assert model.header.training["iterations"] == 5 == state_of(tmp_path)["step"]
+    said: list[str] = []
+    trained(CELLS, tmp_path, resume=True, listener=Listener(said.append))
+    assert "going on from iteration 5" in said
+    assert equal(run / "checkpoint.safetensors", tmp_path / "checkpoint.safetensors")
+
+
+def test_resuming_a_finished_run_changes_no_weight(tmp_path: Path) -> None:
+    trained(CELLS[:2], tmp_path)
+    before = weights(tmp_path / "model.safetensors")
+    trained(CELLS[:2], tmp_path, resume=True)
+    after = weights(tmp_path / "model.safetensors")
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_resuming_what_was_never_begun_begins(tmp_path: Path) -> None:
+    said: list[str] = []
+    trained(CELLS[:1], tmp_path, iterations=2, resume=True, listener=Listener(said.append))
+    assert f"there is no checkpoint in {tmp_path} yet; starting from the beginning" in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"iterations": 7}, "started with train.iterations = 6 and is resumed with 7; give the same"),
+        ({"iterations": None, "minutes": 1.0}, "train.iterations = 6 and is resumed with None"),
+        ({"seed": 3}, "started with train.seed = 0 and is resumed with 3"),
+        ({"settings": settings(loss={"dice": 0.5})}, r"started with loss.dice = 0.0 and is resumed with 0.5"),
+        ({"settings": settings(network={"base_width": 3})}, "network.base_width = 2 and is resumed with 3"),
+        ({"preset": "paper"}, "is resumed with"),
+    ],
+)
+def test_a_run_is_resumed_with_its_own_options_only(run: Path, changes: dict[str, Any], words: str) -> None:
+    before = contents(run)
+    with pytest.raises(ConfigError, match=words):
+        trained(CELLS, run, **{"iterations": 6, "resume": True, **changes})
+    assert contents(run) == before
+
+
+def test_a_run_is_resumed_with_its_own_images_only(run: Path) -> None:
+    with pytest.raises(ConfigError, match=r"started with images\.n_images = 4 and is resumed with 3"):
+        trained([*CELLS[:2], CELLS[3]], run, resume=True)
+    brighter = [replace(s, image=s.image + 1) for s in CELLS]
+    with pytest.raises(ConfigError, match=r"started with images\.intensity = .*; give the same images"):
+        trained(brighter, run, resume=True)
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"not a checkpoint")
+    with pytest.raises(FileReadError, match="train again without --resume"):
+        trained(CELLS[:1], tmp_path, resume=True)
+
+
+# What is there already
+
+
+def test_a_run_that_is_there_is_neither_continued_nor_replaced_unasked(run: Path) -> None:
+    before = contents(run)
+    words = r"holds a run already \(model.safetensors\); --resume goes on with it, --overwrite replaces it"
+    with pytest.raises(OutputExistsError, match=words):
+        trained(CELLS, run)
+    assert contents(run) == before
+
+
+def test_a_run_may_be_replaced(tmp_path: Path) -> None:
+    trained(CELLS[:1], tmp_path, iterations=2)
+    trained(CELLS[:1], tmp_path, iterations=3, overwrite=True)
+    assert state_of(tmp_path)["step"] == 3
+
+
+def test_a_run_is_not_removed_before_its_successor_can_begin(tmp_path: Path) -> None:
+    trained(CELLS[:1], tmp_path, iterations=2)
+    before = contents(tmp_path)
+    with pytest.raises(PairingError):
+        train("nowhere", out=tmp_path, overwrite=True, listener=SILENT)
+    with pytest.raises(InputError, match="does not fit this network"):
+        trained(CELLS[:1], tmp_path, overwrite=True, settings=settings(train={"patch": [27, 27]}))
+    assert contents(tmp_path) == before
+
+
+# Killed in the middle, by the command line
+
+
+def command(folder: Path, out: Path, *options: str, iterations: int) -> list[str]:
+    values = {
+        "network.base_width": 2,
+        "network.depth": 1,
+        "network.dropout": 0.3,
+        "network.batch_norm": "true",
+        "train.patch": "[28, 28]",
+        "train.batch": 2,
+        "train.validations": 3,
+        "train.checkpoint_seconds": 1.0,
+    }
+    budget = ["--iterations", str(iterations), "--precision", "float32", "--device", "cpu"]
+    given = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
+    data = [str(folder / "images"), str(folder / "labels"), "--out", str(out)]
+    return [sys.executable, "-m", "unseam", "train", *data, *budget, *given, *options]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("set")
+    write_set(path, CELLS)
+    return path
+
+
+def until_checkpoint(process: subprocess.Popen[str], run: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not (run / "checkpoint.safetensors").exists():
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        time.sleep(0.005)
+
+
+def begun(arguments: list[str]) -> subprocess.Popen[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def test_a_run_that_was_killed_ends_with_the_same_weights_bit_for_bit(folder: Path, tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    uninterrupted = begun(command(folder, whole, iterations=300))
+    _, told = uninterrupted.communicate(timeout=120)
+    assert uninterrupted.returncode == 0, told
+
+    process = begun(command(folder, killed, iterations=300))
+    until_checkpoint(process, killed)
+    time.sleep(0.4)  # so that steps after the checkpoint are lost
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert 0 < state_of(killed)["step"] < 300
+    assert not equal(whole / "checkpoint.safetensors", killed / "checkpoint.safetensors")
+
+    resumed = begun(command(folder, killed, "--resume", iterations=300))
+    _, told = resumed.communicate(timeout=120)
+    assert resumed.returncode == 0 and "going on from iteration" in told
+    assert state_of(killed)["step"] == 300
+    for name in ("checkpoint.safetensors", "model.safetensors"):
+        assert equal(whole / name, killed / name)
+    scores = [
+        [(row["iteration"], row["val_ap"]) for row in read_history(run / "history.csv") if "val_ap" in row]
+        for run in (whole, killed)
+    ]
+    assert scores[0] == scores[1] and len(scores[0]) == 3
+
+
+def test_ctrl_c_ends_a_run_with_its_model(folder: Path, tmp_path: Path) -> None:
+    process = begun(command(folder, tmp_path / "run", iterations=10**6))
+    until_checkpoint(process, tmp_path / "run")
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 0, told
+    assert "stopping after this step, the best model is saved" in told
+    assert load_model(tmp_path / "run", device="cpu").header.training["iterations"] > 0
+    assert {file.name for file in (tmp_path / "run").iterdir()} == RUN_FILES
+
+
+# What cannot be trained on
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda s: replace(s, labels=np.zeros_like(s.labels)), "no image holds a labelled object"),
+        (lambda s: replace(s, image=np.where(s.labels[None] > 0, np.nan, 1.0)), "^image000: .* NaN or infin"),
+    ],
+)
+def test_a_set_with_an_error_is_refused_before_anything_is_written(
+    tmp_path: Path, spoil: Any, words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        trained([spoil(CELLS[0])], tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_warnings_are_counted_and_the_first_is_told(tmp_path: Path) -> None:
+    said: list[str] = []
+    twice = [CELLS[0], CELLS[0]]
+    trained(twice, tmp_path, iterations=1, listener=Listener(said.append))
+    assert any(line.startswith("warnings: ") and "(see unseam check), the first: " in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"itterations": 3}, "'itterations' is not a key of .train.; did you mean 'iterations'"),
+        ({"iterations": 3, "minutes": 1.0}, "both minutes and iterations were given"),
+        ({"preset": "best"}, "preset is 'best'; expected one of: default, paper"),
+    ],
+)
+def test_options_that_contradict_or_are_unknown_are_refused(
+    tmp_path: Path, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        trained(CELLS[:1], tmp_path, **options)
+
+
+def test_options_find_their_section() -> None:
+    config = configure("paper", {"network": {"depth": 2}}, {"ignore": 7, "seed": 3, "device": None})
+    assert (config.data.ignore, config.train.seed, config.train.device) == (7, 3, "auto")
+    assert (config.network.depth, config.network.base_width) == (2, 64)
+
+
+# TensorBoard
+
+
+def test_tensorboard_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'unseam\[tensorboard\]'"):
+        trained(CELLS[:1], tmp_path / "run", tensorboard=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_tensorboard_is_told_each_step_and_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, int]] = []
+    closed: list[str] = []
+
+    class Writer:
+        def __init__(self, folder: str) -> None:
+            self.folder = folder
+
+        def __enter__(self) -> Writer:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            closed.append(self.folder)
+
+        def add_scalar(self, name: str, value: float, step: int) -> None:
+            assert np.isfinite(value)
+            told.append((name, step))
+
+    module = types.ModuleType("torch.utils.tensorboard")
+    module.SummaryWriter = Writer  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
+    trained(CELLS, tmp_path, tensorboard=True)
+    assert [step for name, step in told if name == "loss"] == [1, 2, 3, 4, 5, 6]
+    assert [step for name, step in told if name == "held_out_score"] == [4, 5, 6]  # scored at 3
+    assert closed == [str(tmp_path / "tensorboard")]
+
+
+# Pieces
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "held"),
+    [(1, 0.5, 0), (3, 0.5, 0), (4, 0.15, 1), (20, 0.15, 3), (20, 0.0, 0), (4, 0.9, 3), (200, 0.5, 16)],
+)
+def test_images_are_held_out_by_share_but_some_are_left(count: int, share: float, held: int) -> None:
+    some = [replace(CELLS[0], stem=str(i)) for i in range(count)]
+    learn, test = hold_out(some, share, seed=1)
+    assert len(test) == held and len(learn) == count - held
+    stems = [[s.stem for s in part] for part in (learn, test)]
+    assert sorted(stems[0] + stems[1]) == sorted(s.stem for s in some)
+    assert [s.stem for s in hold_out(some, share, seed=1)[1]] == stems[1]
+    assert stems == [sorted(part, key=int) for part in stems]
+
+
+def test_other_seeds_hold_other_images_out() -> None:
+    some = [replace(CELLS[0], stem=str(i)) for i in range(20)]
+    assert len({tuple(s.stem for s in hold_out(some, 0.15, seed)[1]) for seed in range(5)}) > 1
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("float32", False), ("bfloat16", True)])
+def test_a_precision_asked_for_is_used(precision: str, expected: bool) -> None:
+    assert uses_bfloat16(precision, torch.device("cpu")) is expected
+
+
+def test_class_scores_by_hand() -> None:
+    # Class 1: tp 2, fp 1, fn 1, Dice 4/6, IoU 2/4. Class 2: tp 1, fp 1, fn 1, Dice 2/4, IoU 1/3.
+    # Class 3 is nowhere; the last pixel is unknown.
+    truths = [np.array([1, 1, 2, 0], np.int32), np.array([2, 1, 0, -1], np.int32)]
+    found = [np.array([1, 1, 1, 0], np.int32), np.array([2, 2, 0, 3], np.int32)]
+    scores = class_scores(truths, found, classes=4)
+    assert scores == {
+        "dice": pytest.approx((4 / 6 + 2 / 4) / 2),
+        "iou": pytest.approx((2 / 4 + 1 / 3) / 2),
+    }
+
+
+def test_classes_that_are_confused_score_nothing() -> None:
+    truth = np.array([1, 2, 1, 2], np.int32)
+    assert class_scores([truth], [3 - truth], classes=3) == {"dice": 0.0, "iou": 0.0}
+    assert class_scores([truth], [truth], classes=3) == {"dice": 1.0, "iou": 1.0}
+
+
+def test_where_no_class_occurs_the_agreement_is_whole() -> None:
+    nothing = np.zeros(3, np.int32)
+    assert class_scores([nothing], [nothing], classes=3) == {"dice": 1.0, "iou": 1.0}
+
+
+class Fixed:
+    """In place of a model: the same probability everywhere it is asked."""
+
+    def __init__(self, foreground: np.ndarray[Any, Any], task: str = "instances") -> None:
+        objects = ObjectConfig(threshold=0.5, low_threshold=0.3, min_size=0, grow=0)
+        self.header = types.SimpleNamespace(task=task, objects=objects)
+        self.foreground = foreground
+
+    def probabilities(self, _: Any) -> np.ndarray[Any, Any]:
+        return np.stack([1 - self.foreground, self.foreground]).astype(np.float32)
+
+
+BRIDGED = np.array([[0.95, 0.95, 0.55, 0.95, 0.95]] * 3)  # two cells and a bridge between them
+APART = np.array([[1, 1, 0, 2, 2]] * 3, np.int32)
+
+
+def test_the_threshold_that_parts_the_held_out_objects_is_chosen() -> None:
+    chosen = choose_objects(Fixed(BRIDGED), [Sample("a", BRIDGED[None], APART)])  # type: ignore[arg-type]
+    assert chosen.threshold is not None and chosen.threshold > 0.55 and chosen.grow == 0
+
+
+def test_what_was_planned_stays_where_nothing_is_better() -> None:
+    clear = np.where(APART > 0, 0.95, 0.02)
+    model = Fixed(clear)
+    held_out = [Sample("a", clear[None], APART)]
+    assert choose_objects(model, held_out) == model.header.objects  # type: ignore[arg-type]
+    assert choose_objects(model, []) == model.header.objects  # type: ignore[arg-type]
+    other = Fixed(BRIDGED, task="semantic")
+    assert choose_objects(other, held_out) == other.header.objects  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "history", [[], [{"iteration": 1.0, "loss": 0.5}, {"iteration": 2.0, "val_ap": 0.25}]]
+)
+def test_a_history_comes_back_without_its_empty_cells(
+    tmp_path: Path, history: list[dict[str, float]]
+) -> None:
+    for _ in range(2):  # the second time it is replaced
+        write_history(tmp_path / "history.csv", history)
+    assert read_history(tmp_path / "history.csv") == history
+
+
+def test_the_first_line_of_a_history_names_the_columns(tmp_path: Path) -> None:
+    write_history(
+        tmp_path / "history.csv", [{"iteration": 10, "loss": 0.5}, {"iteration": 20, "val_ap": 0.25}]
+    )
+    assert (tmp_path / "history.csv").read_text() == "iteration,loss,val_ap\n10,0.5,\n20,,0.25\n"
