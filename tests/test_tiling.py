@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from unseam.errors import ShapeError
 from unseam.geometry import Geometry
-from unseam.tiling import TileFunction, TilePlan, apply_tiled, mirrored_indices, plan_tiles, read_mirrored
+from unseam.tiling import (
+    TileFunction,
+    TilePlan,
+    apply_tiled,
+    mirrored_indices,
+    plan_tiles,
+    read_mirrored,
+    settle,
+)
 
 Array = NDArray[Any]
 few = settings(max_examples=60, deadline=None)
@@ -231,3 +239,30 @@ def test_a_function_of_another_geometry() -> None:
     words = r"a tile of \(13, 13\) gave an output of \(13, 13\), and the plan expects \(9, 9\)"
     with pytest.raises(ShapeError, match=words):
         apply_tiled(lambda tile: tile, np.zeros((1, 9, 9)), plan)
+
+
+# What hangs on rounding is settled the same way, whatever the tiles
+
+
+def rounding_by_size(function: TileFunction) -> TileFunction:
+    """A function whose last digits depend on the size of the tile, as those of a processor do."""
+
+    def rounded(tile: Array) -> Array:
+        return function(tile) + 1e-6 * np.sin(tile.shape[1])
+
+    return rounded
+
+
+def test_settled_pixels_do_not_depend_on_the_tile() -> None:
+    geometry = Geometry.regular(spatial_dims=2, depth=1)
+    function = rounding_by_size(on_the_grid(geometry))
+    image = np.random.default_rng(0).normal(size=(1, 40, 33))
+    undecided = np.random.default_rng(1).random((40, 33)) < 0.02
+    smallest = plan_tiles((40, 33), geometry, geometry.grid)
+    results = [apply_tiled(function, image, plan_tiles((40, 33), geometry, tile)) for tile in (8, 64)]
+    assert (results[0] != results[1]).any(axis=0)[undecided].all()  # else there is nothing to settle
+    unsettled = results[0].copy()
+    for result in results:
+        settle(function, image, smallest, result=result, undecided=undecided)
+    np.testing.assert_array_equal(results[0][:, undecided], results[1][:, undecided])
+    np.testing.assert_array_equal(results[0][:, ~undecided], unsettled[:, ~undecided])

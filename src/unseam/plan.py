@@ -135,11 +135,12 @@ def _network(fp: Fingerprint, config: Config, classes: int, device: str) -> Netw
 
 
 def _depth(fp: Fingerprint) -> int:
-    """The least depth whose halo sees a large object whole: 1.25 times the diameter nine in ten are below.
+    """The least depth whose halo sees a large object whole: 1.25 times the middle of median and p90.
 
     Where there are no objects to measure it is the deepest.
     """
-    deepest, reach = (4 if fp.spatial_dims == 2 else 2), 1.25 * fp.diameter_p90 if fp.n_objects else math.inf
+    deepest = 4 if fp.spatial_dims == 2 else 2
+    reach = 1.25 * (fp.diameter_median + fp.diameter_p90) / 2 if fp.n_objects else math.inf
     halos = {depth: Geometry.regular(spatial_dims=2, depth=depth).halo[0] for depth in range(2, deepest)}
     return next((depth for depth, halo in halos.items() if halo >= reach), deepest)
 

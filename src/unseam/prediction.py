@@ -19,11 +19,13 @@ from unseam.instances import label_class_regions, segment
 from unseam.measure import ObjectTable, measure
 from unseam.model.checkpoint import ModelHeader, load_network
 from unseam.model.unet import UNet, fold_batch_norm
-from unseam.tiling import TilePlan, apply_tiled, plan_tiles
+from unseam.tiling import TilePlan, apply_tiled, plan_tiles, settle
 
 TTA = ("none", "mirror", "rotate")
 LARGEST_TILE = {2: 512, 3: 96}
 """Output pixels per axis that `tile="auto"` does not exceed: on processors larger tiles were not faster."""
+ROUNDING = 1e-5
+"""Two tilings agree to within this, in float32; pixels within twice this of a decision are settled apart."""
 SHARE_OF_MEMORY = 0.25
 """Share of the free memory that the activations of one tile may take with `tile="auto"`."""
 
@@ -110,6 +112,7 @@ class Model:
         """
         channels = self._with_channels(np.asarray(image))
         probabilities = self.probabilities(channels, tile=tile, tta=tta, on_tile=on_tile)
+        self._settle(channels, probabilities, tta)
         labels = to_labels(probabilities, self.header.task, self.header.objects)
         size = tuple(float(s) for s in spacing) if spacing else None
         return Segmentation(labels, probabilities, size, channels, self.header.task)
@@ -122,16 +125,30 @@ class Model:
         tta: str = "none",
         on_tile: Callable[[int, int], None] | None = None,
     ) -> NDArray[np.float32]:
-        """Softmax over the classes: (C, *spatial) to (classes, *spatial)."""
+        """Softmax over the classes: (C, *spatial) to (classes, *spatial), up to rounding of float32."""
         if tta not in TTA:
             raise InputError(f"tta is {tta!r}; expected one of: {', '.join(TTA)}")
         if tta == "rotate" and len(set(self.network.geometry.axes[-2:])) > 1:
             raise InputError("tta is 'rotate' and this network is not the same along Y and X; use mirror")
         plan = plan_image(image.shape[1:], self.network, tile=tile)
-        scaled = self.header.normalization(image)
-        function = tile_function(self.network, self.device, symmetries(self.network.spatial_dims, tta))
-        result: NDArray[np.float32] = apply_tiled(function, scaled, plan, on_tile=on_tile)
+        result: NDArray[np.float32] = apply_tiled(
+            self._tile_function(tta), self.header.normalization(image), plan, on_tile=on_tile
+        )
         return result
+
+    def _settle(self, image: NDArray[Any], probabilities: NDArray[np.float32], tta: str) -> None:
+        """Compute again what hangs on rounding, so that the size of a tile decides nothing."""
+        undecided = hangs_on_rounding(probabilities, self.header.task, self.header.objects)
+        if undecided.any():
+            geometry = self.network.geometry
+            cells = [-(-halo // grid) * grid for halo, grid in zip(geometry.halo, geometry.grid, strict=True)]
+            smallest = plan_tiles(image.shape[1:], geometry, [max(8, cell) for cell in cells])
+            scaled = self.header.normalization(image)
+            settle(self._tile_function(tta), scaled, smallest, result=probabilities, undecided=undecided)
+
+    def _tile_function(self, tta: str) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+        versions = symmetries(self.network.spatial_dims, tta)
+        return tile_function(self.network, self.device, versions)
 
     def _with_channels(self, image: NDArray[Any]) -> NDArray[Any]:
         dims, expected = self.network.spatial_dims, self.network.in_channels
@@ -202,12 +219,29 @@ def to_labels(probabilities: NDArray[np.float32], task: str, objects: ObjectConf
         return classes
     return segment(
         1 - probabilities[0],
-        threshold=0.5 if objects.threshold is None else objects.threshold,
+        threshold=_threshold(objects),
         min_size=objects.min_size or 0,
         holes=objects.fill_holes,
         grow_pixels=objects.grow or 0,
         low_threshold=objects.low_threshold or 0.0,
     )
+
+
+def hangs_on_rounding(
+    probabilities: NDArray[np.float32], task: str, objects: ObjectConfig
+) -> NDArray[np.bool_]:
+    """Pixels so close to a threshold, or to a tie of two classes, that the size of a tile could decide."""
+    if task == "semantic":
+        first, second = -np.partition(-probabilities, 1, axis=0)[:2]
+        return np.asarray(first - second < 2 * ROUNDING)
+    thresholds = {_threshold(objects), objects.low_threshold or 0.0} - {0.0}
+    near = [abs(1 - probabilities[0] - t) < 2 * ROUNDING for t in sorted(thresholds)]
+    undecided: NDArray[np.bool_] = np.logical_or.reduce([np.zeros(probabilities.shape[1:], bool), *near])
+    return undecided
+
+
+def _threshold(objects: ObjectConfig) -> float:
+    return 0.5 if objects.threshold is None else objects.threshold
 
 
 def measure_classes(segmentation: Segmentation) -> ObjectTable:

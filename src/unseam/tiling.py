@@ -68,15 +68,18 @@ class TilePlan:
 
     def __iter__(self) -> Iterator[Tile]:
         """The tiles in raster order."""
-        for index in product(*map(range, self._counts)):
-            start = [i * step for i, step in zip(index, self.step, strict=True)]
-            stop = [min(a + step, n) for a, step, n in zip(start, self.step, self.shape, strict=True)]
-            origin = [a - halo for a, halo in zip(start, self.halo, strict=True)]
-            yield Tile(
-                read=tuple((o, o + size) for o, size in zip(origin, self.tile_input, strict=True)),
-                crop=tuple((0, b - a) for a, b in zip(start, stop, strict=True)),
-                write=tuple(zip(start, stop, strict=True)),
-            )
+        return map(self.tile, product(*map(range, self._counts)))
+
+    def tile(self, index: Sequence[int]) -> Tile:
+        """The tile at a place in the grid of tiles, counted along each axis."""
+        start = [int(i) * step for i, step in zip(index, self.step, strict=True)]
+        stop = [min(a + step, n) for a, step, n in zip(start, self.step, self.shape, strict=True)]
+        origin = [a - halo for a, halo in zip(start, self.halo, strict=True)]
+        return Tile(
+            read=tuple((o, o + size) for o, size in zip(origin, self.tile_input, strict=True)),
+            crop=tuple((0, b - a) for a, b in zip(start, stop, strict=True)),
+            write=tuple(zip(start, stop, strict=True)),
+        )
 
     @property
     def _counts(self) -> list[int]:
@@ -200,6 +203,37 @@ def apply_tiled(
             on_tile(done, len(plan))
     assert result is not None
     return result
+
+
+def settle(
+    function: TileFunction,
+    image: NDArray[Any],
+    plan: TilePlan,
+    *,
+    result: NDArray[Any],
+    undecided: NDArray[np.bool_],
+) -> None:
+    """Compute the undecided pixels of `result` again, in place, in tiles that no choice depends on.
+
+    Rounding differs between tiles of different sizes, in the last digits. A pixel that a decision hangs on by
+    less is computed in a tile of `plan`, always the same one, so that it is decided alike however the image
+    was cut.
+
+    Parameters
+    ----------
+    function, image
+        As in `apply_tiled`.
+    plan : TilePlan
+        Small tiles, of a size that the network alone decides.
+    result : ndarray, (K, *plan.shape)
+        Changed where `undecided`, and nowhere else.
+    undecided : ndarray of bool, plan.shape
+    """
+    for index in np.unique(np.argwhere(undecided) // plan.step, axis=0):
+        tile = plan.tile(index)
+        where = undecided[_slices(tile.write)[1:]]
+        output = function(read_mirrored(image, tile.read))[_slices(tile.crop)]
+        result[_slices(tile.write)][:, where] = output[:, where]
 
 
 def _slices(region: Sequence[tuple[int, int]]) -> tuple[slice, ...]:

@@ -92,9 +92,10 @@ def test_own_images_are_divided_and_a_second_demo_keeps_nothing_of_the_first(tmp
 def test_a_folder_of_somebody_else_is_never_touched(tmp_path: Path, overwrite: bool) -> None:
     mine = tmp_path / "test/images/mine.tif"
     write_tiff(mine, np.zeros((4, 4), np.uint8), axes="YX")
+    (tmp_path / "command.txt").write_text("make coffee")
     with pytest.raises(OutputExistsError, match="holds files that are no demo; give --out a new folder"):
         run(tmp_path, overwrite=overwrite)
-    assert mine.exists() and [file.name for file in tmp_path.iterdir()] == ["test"]
+    assert mine.exists() and names(tmp_path) == ["command.txt", "test"]
 
 
 def test_images_need_labels_and_labels_images(tmp_path: Path) -> None:

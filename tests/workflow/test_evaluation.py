@@ -89,14 +89,16 @@ def test_pixels_of_the_ignore_value_count_nowhere() -> None:
     perfect = evaluate(true, np.array([[1, 1, 1, 2, 0]]), ignore=9)
     assert (perfect.pixel_error, perfect.n_true, perfect.n_pred) == (0.0, 1, 1)
     assert evaluate(true, np.array([[1, 1, 1, 2, 0]])).ap < 1.0
+    mask = np.array([[255, 0, 255, 9, 0]])  # beside 9 it is a mask of two objects
+    assert evaluate(mask, np.array([[1, 0, 2, 2, 0]]), ignore=9, task="instances").ap == 1.0
 
 
 def test_the_truth_decides_whether_values_are_classes() -> None:
-    # Each class in two places: four regions. The prediction alone would pass for two objects.
-    true = np.array([[1, 0, 2, 0, 1, 0, 2]])
-    pred = np.array([[1, 0, 2, 0, 0, 0, 0]])
+    # Two of three classes in two places: five regions. The prediction alone would pass for three objects.
+    true = np.array([[1, 0, 2, 0, 1, 0, 2, 0, 3]])
+    pred = np.array([[1, 0, 2, 0, 1, 0, 0, 0, 3]])
     found = evaluate(true, pred)
-    assert (found.n_true, found.n_pred, found.ap50) == (4, 2, 0.5)
+    assert (found.n_true, found.n_pred, found.ap50) == (5, 4, 0.8)
     # And numbered objects in the truth make numbered objects of the prediction, in pieces or not.
     true = np.array([[1, 1, 0, 2, 2, 0, 3, 3]])
     pred = np.array([[1, 2, 0, 2, 1, 0, 1, 2]])

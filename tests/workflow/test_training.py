@@ -320,7 +320,7 @@ def test_resuming_what_was_never_begun_begins(tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"iterations": 7}, "started with train.iterations = 6 and is resumed with 7; give the same"),
-        ({"iterations": None, "minutes": 1.0}, "train.iterations = 6 and is resumed with None"),
+        ({"iterations": None, "minutes": 1.0}, "started with train.minutes = None and is resumed with 1.0"),
         ({"seed": 3}, "started with train.seed = 0 and is resumed with 3"),
         ({"settings": settings(loss={"dice": 0.5})}, r"started with loss.dice = 0.0 and is resumed with 0.5"),
         ({"settings": settings(network={"base_width": 3})}, "network.base_width = 2 and is resumed with 3"),

@@ -89,7 +89,7 @@ def fit(state: State, sampler: PatchSampler, config: Config, hooks: Hooks, *, lo
             state.history.append(_row(state, loss, rate))
             losses.clear()
         hooks.progress(Progress(state.step, clock.fraction(), loss, _last_score(state), clock.seconds_left()))
-        if clock.validations_due() > due or clock.finished():
+        if clock.validations_due() > due:
             _validate(state, hooks, loss, rate)
             due, validated_at = clock.validations_due(), state.step
             last_checkpoint = -math.inf
