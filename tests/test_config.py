@@ -120,6 +120,19 @@ def test_values_cannot_be_changed() -> None:
         ({"network": {"depth": 9}}, "depth is 9; it must be between 0 and 8"),
         ({"train": {"batch": 0}}, "batch is 0; it must be at least 1"),
         ({"loss": {"dice": float("nan")}}, "dice is nan; it must be between 0 and 1"),
+        ({"loss": {"dice": float("inf")}}, "dice is inf; it must be between 0 and 1"),
+        (
+            {"train": {"learning_rate": float("inf")}},
+            "learning_rate is inf; it must be a finite number, at least 0",
+        ),
+        (
+            {"train": {"learning_rate": float("nan")}},
+            "learning_rate is nan; it must be a finite number, at least 0",
+        ),
+        (
+            {"data": {"pixel_size": float("inf")}},
+            "pixel_size is inf; it must be a finite number",
+        ),
         ({"network": {"depth": "3"}}, "depth is '3'; a whole number was expected"),
         ({"network": {"depth": 3.0}}, "depth is 3.0; a whole number was expected"),
         ({"network": {"depth": True}}, "depth is True; a whole number was expected"),

@@ -75,10 +75,17 @@ def test_nothing_is_left_open() -> None:
     [(1.0, 2), (16.0, 2), (16.1, 3), (35.0, 3), (35.3, 4), (73.6, 4), (500.0, 4)],
 )
 def test_large_objects_take_a_deep_network(diameter: float, depth: int) -> None:
-    config = planned(replace(CELLS, diameter_p90=diameter)).config
+    config = planned(replace(CELLS, diameter_median=diameter, diameter_p90=diameter)).config
     assert config.network.depth == depth
     halo = build_network(replace(config.network, base_width=1)).geometry.halo[0]
     assert halo >= 1.25 * diameter or depth == 4
+
+
+def test_the_depth_looks_half_way_between_the_median_and_the_largest_tenth() -> None:
+    config = planned(replace(CELLS, diameter_median=23.0, diameter_p90=44.0)).config
+    assert config.network.depth == 3  # 1.25 * (23 + 44) / 2 = 41.9, and the halo of depth 3 is 44
+    config = planned(replace(CELLS, diameter_median=27.0, diameter_p90=77.0)).config
+    assert config.network.depth == 4  # 1.25 * (27 + 77) / 2 = 65
 
 
 def test_where_no_object_can_be_measured_the_network_is_the_paper_s_depth() -> None:

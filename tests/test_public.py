@@ -37,11 +37,14 @@ ROOMS_WITHOUT_TORCH = [
     "data.weight_map",
     "draw",
     "io.images",
+    "metrics.classes",
     "metrics.matching",
     "metrics.overlap",
     "metrics.partition",
     "metrics.pixel",
     "metrics.scores",
+    "workflow.decoding",
+    "workflow.evaluation",
 ]
 MODULES = [
     module.name

@@ -7,6 +7,7 @@ them here. `None` means "planned from the data, the time and the machine" (see `
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, asdict, dataclass, field, fields, replace
@@ -85,16 +86,16 @@ class AugmentConfig(Section):
 
     rotation: float = setting(180.0, "largest rotation either way, degrees", low=0, high=180)
     flip: bool = setting(True, "mirror along each axis with probability 1/2")
-    scale: float = setting(0.2, "largest change of size: 0.2 is 1/1.2 to 1.2 times", low=0, high=4)
-    elastic_sigma: float = setting(6.0, "deviation of the elastic displacements, pixels", low=0)
+    scale: float = setting(0.1, "largest change of size: 0.1 is 1/1.1 to 1.1 times", low=0, high=4)
+    elastic_sigma: float = setting(2.0, "deviation of the elastic displacements, pixels", low=0)
     elastic_spacing: float = setting(
         64.0, "distance of the elastic grid's points, pixels; 0 is 3 points per axis as in the paper", low=0
     )
-    gain: float = setting(0.25, "largest change of contrast: 0.25 is 1/1.25 to 1.25 times", low=0)
-    offset: float = setting(0.1, "largest change of brightness, in normalised intensity", low=0)
-    gamma: float = setting(0.25, "largest bend of the grey-value curve: exponents 1/1.25 to 1.25", low=0)
-    noise: float = setting(0.1, "largest deviation of added Gaussian noise, in normalised intensity", low=0)
-    blur: float = setting(1.0, "largest deviation of Gaussian blur, pixels; half the patches", low=0)
+    gain: float = setting(0.1, "largest change of contrast: 0.1 is 1/1.1 to 1.1 times", low=0)
+    offset: float = setting(0.05, "largest change of brightness, in normalised intensity", low=0)
+    gamma: float = setting(0.1, "largest bend of the grey-value curve: exponents 1/1.1 to 1.1", low=0)
+    noise: float = setting(0.0, "largest deviation of added Gaussian noise, in normalised intensity", low=0)
+    blur: float = setting(0.0, "largest deviation of Gaussian blur, pixels; half the patches", low=0)
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class LossConfig(Section):
     """The weighted loss; see `unseam.losses` and `unseam.data.weight_map`."""
 
     weights: str = setting("paper", "form of the weight map", choices=("paper", "plugin", "none"))
-    w0: float = setting(10.0, "height of the border weight between cells", low=0)
+    w0: float = setting(20.0, "height of the border weight between cells", low=0)
     sigma: float = setting(5.0, "width of the border weight, pixels", low=1e-3)
     balance: bool = setting(False, "weight classes by the inverse of their frequency")
     dice: float = setting(0.0, "share of soft Dice beside cross entropy", low=0, high=1)
@@ -250,8 +251,11 @@ def _check_value(spec: Field[Any], value: Any, section: type) -> None:
     choices = spec.metadata["choices"]
     if choices and value not in choices:
         raise ConfigError(f"{name} is {value!r}; expected one of: {', '.join(choices)}")
-    if (low is not None and value < low) or (high is not None and value > high) or value != value:
-        limits = f"at least {low}" if high is None else f"between {low} and {high}"
+    endless = isinstance(value, float) and not math.isfinite(value)
+    if (low is not None and value < low) or (high is not None and value > high) or endless:
+        limits = f"between {low} and {high}"
+        if high is None:
+            limits = f"a finite number, at least {low}" if endless else f"at least {low}"
         raise ConfigError(f"{name} is {value}; it must be {limits}")
 
 

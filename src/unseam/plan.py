@@ -18,7 +18,7 @@ from unseam.geometry import Geometry, check_levels
 PRESETS = ("default", "paper")
 DEFAULT_MINUTES = 10.0
 PIXELS_PER_STEP = {"cpu": 270_000, "cuda": 2_000_000}
-OBJECTS = {"threshold": 0.6, "low_threshold": 0.3, "grow": 2}
+OBJECTS = {"threshold": 0.5, "low_threshold": 0.2, "grow": 1}
 """From probabilities to objects where no held-out image can choose it; see `instances.segment`."""
 COARSE = 1.5
 """An axis is coarse where its pixels are this many times longer than the shortest."""
@@ -49,8 +49,19 @@ def preset(name: str) -> Config:
         raise ConfigError(f"preset is {name!r}; expected one of: {', '.join(PRESETS)}")
     return Config(
         network=NetworkConfig(base_width=64, depth=4, batch_norm=False, dropout=0.5),
-        augment=AugmentConfig(scale=0.0, elastic_sigma=10.0, elastic_spacing=0.0, noise=0.0, blur=0.0),
-        loss=LossConfig(balance=True),
+        augment=AugmentConfig(
+            rotation=180.0,
+            flip=False,
+            scale=0.0,
+            elastic_sigma=10.0,
+            elastic_spacing=0.0,
+            gain=0.25,
+            offset=0.1,
+            gamma=0.25,
+            noise=0.0,
+            blur=0.0,
+        ),
+        loss=LossConfig(w0=10.0, sigma=5.0, balance=True, dice=0.0),
         train=TrainConfig(
             patch=(572, 572),
             batch=1,

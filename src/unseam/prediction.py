@@ -24,7 +24,7 @@ from unseam.tiling import TilePlan, apply_tiled, plan_tiles, settle
 TTA = ("none", "mirror", "rotate")
 LARGEST_TILE = {2: 512, 3: 96}
 """Output pixels per axis that `tile="auto"` does not exceed: on processors larger tiles were not faster."""
-ROUNDING = 1e-5
+ROUNDING = 5e-6
 """Two tilings agree to within this, in float32; pixels within twice this of a decision are settled apart."""
 SHARE_OF_MEMORY = 0.25
 """Share of the free memory that the activations of one tile may take with `tile="auto"`."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.cli.conftest import Run
 from tests.tiny import samples, write_set
@@ -17,7 +18,7 @@ from unseam import __version__
 from unseam.cli import commands, main
 from unseam.cli.parser import SECTIONS, build_parser
 from unseam.cli.show import listening, stopping
-from unseam.io.images import read_labels
+from unseam.io.images import read_labels, write_png
 from unseam.workflow.listener import SILENT, Step
 
 Folders = tuple[Path, Path]
@@ -60,6 +61,16 @@ def test_the_whole_way_from_images_to_scores(run: Run, folders: Folders, tmp_pat
         rows = list(csv.DictReader(file))
     assert measured.code == 0 and len(rows) == scores["set"]["n_true"]
     assert {"image", "id", "area_um2", "mean_ch0"} <= set(rows[0])
+
+
+def test_classes_are_scored_together_and_one_by_one(run: Run, tmp_path: Path) -> None:
+    for name, row in (("t", [[0, 64, 64, 128]]), ("p", [[0, 64, 128, 128]])):
+        write_png(tmp_path / f"{name}.png", np.array(row, np.uint8))
+    ran = run("evaluate", tmp_path / "t.png", tmp_path / "p.png", "--task", "semantic")
+    lines = dict(line.split() for line in ran.out.splitlines())
+    # Each class: 1 pixel right, 1 too many or too few.
+    assert lines["dice_classes"] == lines["dice[64]"] == lines["dice[128]"] == "0.6667"
+    assert (lines["iou_classes"], lines["dice"]) == ("0.5000", "1.0000")
 
 
 def test_the_options_of_prediction_are_handed_on(run: Run, model: Path, folders: Folders) -> None:

@@ -142,7 +142,7 @@ def test_the_weight_map_of_the_plugin_is_a_choice() -> None:
 
 
 def test_sigma_is_in_pixels_of_the_finest_axis() -> None:
-    config = LossConfig(sigma=2.0)
+    config = LossConfig(w0=10.0, sigma=2.0)
     one = prepared(TOUCHING, config, spacing=(1.5, 0.5))
     parted = np.where(one.target[0] == 0, 0, TOUCHING)
     expected = paper_weight_map(parted, sigma=2.0, class_weights=np.ones(2), spacing=(3.0, 1.0))

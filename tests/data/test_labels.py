@@ -242,6 +242,8 @@ def test_a_value_outside_the_coding_is_refused(kind: Any) -> None:
     coding = Coding(kind, (255,) if kind == "mask" else (0, 255), 2, "")
     with pytest.raises(LabelError, match="label value 7 is not among the values 0, 255 of the other labels"):
         decode(line(0, 7, 255), coding)
+    with pytest.raises(LabelError, match=r"^a\.png: label value 7 is not among"):
+        decode(line(0, 7, 255), coding, name="a.png")
 
 
 def test_decoding_leaves_its_input_alone() -> None:

@@ -47,6 +47,12 @@ def paired(pairing_pairs: tuple[Pair, ...]) -> list[tuple[str, str]]:
         ("t002.tif", "man_seg_002.tif"),
         ("t002.tif", "man_track002.tif"),
         ("t002.tif", "mask002.tif"),
+        ("mask002.tif", "man_seg002.tif"),
+        ("mask002.tif", "man_track002.tif"),
+        ("mask002.tif", "t002.tif"),
+        ("a_cp_masks.tif", "a.tif"),
+        ("a_cp_masks.tif", "a_gt.tif"),
+        ("a_cp_masks.png", "mask_a.tif"),
     ],
 )
 def test_conventions(tmp_path: Path, image: str, label: str) -> None:
@@ -76,6 +82,20 @@ def test_equal_stems_win(tmp_path: Path) -> None:
     pairing = find_pairs(images, labels)
     assert paired(pairing.pairs) == [("a.png", "a.tif"), ("a_raw.png", "a_raw.tif")]
     assert [file.name for file in pairing.labels_without_image] == ["a_mask.tif"]
+
+
+def test_an_image_goes_before_a_prediction_beside_it(tmp_path: Path) -> None:
+    images = folder(tmp_path / "i", "a.png", "a_cp_masks.png", "b.png", "b_cp_masks.png")
+    labels = folder(tmp_path / "l", "a.tif", "b_gt.tif")
+    pairing = find_pairs(images, labels)
+    assert paired(pairing.pairs) == [("a.png", "a.tif"), ("b.png", "b_gt.tif")]
+    assert [file.name for file in pairing.images_without_labels] == ["a_cp_masks.png", "b_cp_masks.png"]
+
+
+def test_two_predictions_for_one_truth_are_refused(tmp_path: Path) -> None:
+    predictions = folder(tmp_path / "p", "a_cp_masks.png", "a_seg.npy")
+    with pytest.raises(PairingError, match=r"images a_cp_masks\.png and a_seg\.npy could both belong to lab"):
+        find_pairs(predictions, folder(tmp_path / "l", "a.png"))
 
 
 def test_one_folder_for_both(tmp_path: Path) -> None:

@@ -91,6 +91,11 @@ def pixel_table(kept: list[tuple[int, int]]) -> tuple[int, int, int, int]:
     )
 
 
+def class_tables(kept: list[tuple[int, int]], n_classes: int) -> list[tuple[int, int, int, int]]:
+    """Return tp, fp, fn, tn of each class but 0, all other classes being background."""
+    return [pixel_table([(int(t == c), int(p == c)) for t, p in kept]) for c in range(1, n_classes)]
+
+
 def foreground_with_lone_pixels(kept: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Return the labels in the true foreground, each pixel predicted background under an id of its own."""
     return [(t, p if p else -1 - pixel) for pixel, (t, p) in enumerate(kept) if t]

@@ -17,6 +17,7 @@ from unseam.report.words import (
     plural,
     tally,
     verdict,
+    verdict_of_classes,
     verdict_of_pixels,
     verdict_without_truth,
 )
@@ -85,6 +86,12 @@ def test_verdict_of_pixels() -> None:
     )
     assert verdict_of_pixels(0.5, None, 0) == "Prediction and truth overlap with a Dice of 0.500."
     assert verdict_of_pixels(math.nan, 0.1, 1) == "The prediction could not be scored in 1 image."
+
+
+def test_verdict_of_classes() -> None:
+    words = "Prediction and truth overlap with a Dice of 0.667 in 2 images, the mean over the classes."
+    assert verdict_of_classes(2 / 3, 2) == words
+    assert verdict_of_classes(2 / 3, 0) == words.replace(" in 2 images", "")
 
 
 def test_verdict_without_truth() -> None:

@@ -106,6 +106,56 @@ def test_the_truth_decides_whether_values_are_classes() -> None:
     assert evaluate(true, pred, task="semantic").n_pred == 6
 
 
+# Rows of classes 0, 1, 2; the prediction takes half of class 1 for class 2.
+CLASSES = np.array([[0, 0, 1, 1, 0, 2, 2, 0, 1, 1]], np.uint8)
+HALF = np.array([[0, 0, 1, 1, 0, 2, 2, 0, 2, 2]], np.uint8)
+
+
+def test_classes_are_scored_one_by_one() -> None:
+    # Class 1: 2 right, 2 missed: Dice 4/6, IoU 2/4. Class 2: 2 right, 2 added: the same.
+    found = evaluate(CLASSES, HALF, task="semantic")
+    assert found.dice_classes == pytest.approx(4 / 6) and found.iou_classes == pytest.approx(2 / 4)
+    assert found.dice == 1.0  # of the foreground
+    assert found.to_dict()["images"]["image000"]["dice_per_class"] == pytest.approx({"1": 4 / 6, "2": 4 / 6})
+    assert set(MEASURES) <= set(found.to_dict()["set"])
+
+
+def test_classes_that_are_all_confused_score_nothing() -> None:
+    true = np.array([[1, 1, 0, 2, 2, 0]])
+    found = evaluate(true, np.array([[2, 2, 0, 1, 1, 0]]), task="semantic")
+    assert (found.dice_classes, found.iou_classes, found.dice) == (0.0, 0.0, 1.0)
+
+
+def test_classes_of_a_set_are_pooled_and_an_absent_class_has_no_score() -> None:
+    # Class 1 of the set: 2 + 1 right, 1 missed: Dice 6/7. Class 2 occurs in the second image alone.
+    true, pred = np.array([[1, 1, 0, 0]]), np.array([[1, 0, 0, 2]])
+    shown = evaluate([true, true], [true, pred], task="semantic").to_dict()
+    assert shown["set"]["dice_per_class"] == {"1": pytest.approx(6 / 7), "2": 0.0}
+    assert shown["set"]["dice_classes"] == pytest.approx(3 / 7)
+    assert shown["images"]["image000"]["dice_per_class"] == {"1": 1.0, "2": None}
+    assert shown["images"]["image000"]["dice_classes"] == 1.0
+
+
+def test_ignored_pixels_count_for_no_class() -> None:
+    found = evaluate(np.array([[1, 1, 2, 9, 9]]), np.array([[1, 1, 2, 1, 2]]), ignore=9, task="semantic")
+    assert found.dice_classes == found.iou_classes == 1.0
+
+
+def test_instances_have_no_scores_of_classes() -> None:
+    assert "dice_classes" not in evaluate(TRUE, PRED).to_dict()["set"]
+    with pytest.raises(AttributeError, match="no measure 'dice_classes'"):
+        _ = evaluate(TRUE, PRED).dice_classes
+
+
+def test_the_report_of_classes_gives_their_mean(tmp_path: Path) -> None:
+    true, pred = save(tmp_path / "t", a=CLASSES), save(tmp_path / "p", a=HALF)
+    files(true, pred, task="semantic", report=tmp_path / "r.html", json_file=tmp_path / "s.json")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Prediction and truth overlap with a Dice of 0.667 in 1 image, the mean over the classes." in page
+    scores = json.loads((tmp_path / "s.json").read_text())
+    assert scores["set"]["dice_per_class"] == pytest.approx({"1": 4 / 6, "2": 4 / 6})
+
+
 def test_empty_images_have_no_defined_scores_but_can_be_scored(tmp_path: Path) -> None:
     save(tmp_path / "t", a=TRUE * 0)
     found = files(tmp_path / "t", tmp_path / "t" / "a.png", json_file=tmp_path / "s.json")
@@ -182,6 +232,11 @@ def test_what_predict_writes_beside_the_labels_is_passed_over(tmp_path: Path) ->
 def test_names_of_the_cell_tracking_challenge_are_paired(tmp_path: Path) -> None:
     true = save(tmp_path / "t", man_seg002=TRUE, man_seg010=TRUE)
     assert list(files(true, predictions(tmp_path / "p", "t002", "t010", "t011")).images) == ["t002", "t010"]
+
+
+def test_results_of_the_cell_tracking_challenge_are_paired(tmp_path: Path) -> None:
+    true, pred = save(tmp_path / "t", man_seg002=TRUE), save(tmp_path / "p", mask002=PRED, mask003=PRED)
+    assert list(files(true, pred).images) == ["mask002"]
 
 
 def test_each_frame_of_a_time_series_is_scored(tmp_path: Path) -> None:

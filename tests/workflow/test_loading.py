@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from unseam.config import DataConfig
-from unseam.errors import FileReadError, InputError, PairingError, ShapeError
+from unseam.errors import FileReadError, InputError, LabelError, PairingError, ShapeError
 from unseam.io.images import write_png, write_tiff
 from unseam.workflow.listener import SILENT, Listener, Step
-from unseam.workflow.loading import LoadedSet, load_set, pair_files
+from unseam.workflow.loading import LoadedSet, describe_pairing, load_set, pair_files
 
 LABELS = np.array([[1, 1, 0, 2], [0, 0, 0, 2], [3, 0, 0, 0]], np.int32)
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4)
@@ -131,7 +131,7 @@ def test_folders_are_paired_by_name_and_read_in_order(tmp_path: Path) -> None:
     assert [sample.stem for sample in loaded.samples] == ["a", "b9", "b10"]
     np.testing.assert_array_equal(loaded.samples[0].image, GREY[None])
     np.testing.assert_array_equal(loaded.samples[0].labels, LABELS)
-    assert said[0] == "pairs: 3, as a.png with a.png; 1 images without labels are left out"
+    assert said[0] == "pairs: 3, as a.png with a.png; 1 image without labels is left out"
     assert [step.fraction for step in steps] == [1 / 3, 2 / 3, 1]
 
 
@@ -140,7 +140,26 @@ def test_labels_without_an_image_are_told(tmp_path: Path) -> None:
     write_png(labels / "alone.png", LABELS.astype(np.uint8))
     said: list[str] = []
     load_set(images, labels, DataConfig(), Listener(said.append))
-    assert said[0] == "pairs: 1, as a.png with a.png; 1 labels without an image are left out"
+    assert said[0] == "pairs: 1, as a.png with a.png; 1 label file without an image is left out"
+
+
+def test_several_files_are_left_out_in_the_plural(tmp_path: Path) -> None:
+    images, labels = folders(tmp_path, "a")
+    for number in range(3):
+        write_png(images / f"x{number}.png", GREY)
+        write_png(labels / f"y{number}.png", LABELS.astype(np.uint8))
+    assert describe_pairing(pair_files(images, labels)) == (
+        "pairs: 1, as a.png with a.png; 3 images without labels are left out; "
+        "3 label files without an image are left out"
+    )
+
+
+def test_a_label_that_cannot_be_used_names_its_image(tmp_path: Path) -> None:
+    images, labels = folders(tmp_path, "a b")
+    np.save(labels / "b.npy", LABELS.astype(np.int64) << 40)
+    (labels / "b.png").unlink()
+    with pytest.raises(LabelError, match=r"^b: instance number \d+ does not fit into 32 bits"):
+        load(images, labels)
 
 
 def test_a_pixel_size_of_the_file_goes_before_the_one_given(tmp_path: Path) -> None:
@@ -209,6 +228,13 @@ def test_a_split_without_rows_is_refused(tmp_path: Path) -> None:
     file = csv_of(tmp_path, {"a": "train"})
     with pytest.raises(PairingError, match=r"pairs.csv has no row with split 'test'; check the column split"):
         pair_files(file, None, "test")
+
+
+@pytest.mark.parametrize("arrays", [True, False])
+def test_rows_are_taken_from_a_csv_file_only(tmp_path: Path, arrays: bool) -> None:
+    given = ([GREY], [LABELS]) if arrays else folders(tmp_path, "a")
+    with pytest.raises(PairingError, match="--split train takes rows of a CSV file of pairs, and none was"):
+        load(*given, split="train")
 
 
 def test_a_csv_file_and_labels_beside_it_are_refused(tmp_path: Path) -> None:

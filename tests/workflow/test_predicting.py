@@ -21,6 +21,7 @@ from unseam.errors import (
     InputError,
     OutputError,
     OutputExistsError,
+    PairingError,
     ShapeError,
     UnseamError,
 )
@@ -293,6 +294,9 @@ def test_another_pixel_size_than_that_of_training_is_told(model: Model, cell: Pa
         ({"tile": 1}, ShapeError, "this network needs tiles of 2 pixels or more"),
         ({"axes": "QQ"}, InputError, "name 'Q', which is unknown; use letters of T C Z Y X"),
         ({"pixel_size": 0.0}, ConfigError, "pixel_size is 0.0; it must be at least"),
+        ({"pixel_size": np.inf}, ConfigError, "pixel_size is inf; it must be a finite number, at least"),
+        ({"split": "train"}, PairingError, "--split train takes rows of a CSV file of pairs, and none was"),
+        ({"resume": True, "overwrite": True}, ConfigError, "--resume goes on with a run and --overwrite"),
     ],
 )
 def test_options_are_refused_before_any_work(

@@ -21,7 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from tests.tiny import samples, write_set
 
-from unseam.config import Config, ObjectConfig, read_toml
+from unseam.config import Config, read_toml
 from unseam.data.sample import Sample
 from unseam.errors import (
     ConfigError,
@@ -34,16 +34,8 @@ from unseam.errors import (
 from unseam.io.images import write_tiff
 from unseam.prediction import Model, load_model
 from unseam.workflow.listener import SILENT, Listener, Step
-from unseam.workflow.training import (
-    choose_objects,
-    class_scores,
-    configure,
-    hold_out,
-    read_history,
-    train,
-    uses_bfloat16,
-    write_history,
-)
+from unseam.workflow.run import read_history
+from unseam.workflow.training import configure, train, uses_bfloat16
 
 RUN_FILES = {
     "model.safetensors",
@@ -110,7 +102,7 @@ def _without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
         arguments[-1].touch()
 
     for name in ("curves", "patches_figure"):
-        monkeypatch.setattr(f"unseam.workflow.training.{name}", touch)
+        monkeypatch.setattr(f"unseam.workflow.run.{name}", touch)
 
 
 # What a run writes
@@ -172,6 +164,23 @@ def test_the_rows_of_a_csv_file_marked_train_are_trained_on(tmp_path: Path) -> N
     assert model.header.fingerprint is not None and model.header.fingerprint.n_images == 1
 
 
+def test_rows_can_be_taken_from_a_csv_file_only(tmp_path: Path) -> None:
+    words = "--split test takes rows of a CSV file of pairs, and none was given; leave it out, or list the"
+    with pytest.raises(PairingError, match=words):
+        trained(CELLS[:1], tmp_path / "run", split="test")
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_set_for_objects_is_not_chosen_anew(tmp_path: Path) -> None:
+    given = {"threshold": 0.37, "low_threshold": 0.21, "grow": 3}
+    said: list[str] = []
+    model = trained(CELLS, tmp_path / "all", settings=settings(objects=given), listener=Listener(said.append))
+    assert {name: getattr(model.header.objects, name) for name in given} == given
+    assert any(line.endswith("(core above 0.37, grown by 3 px above 0.21: as given)") for line in said)
+    one = trained(CELLS, tmp_path / "one", settings=settings(objects={"grow": 3}))
+    assert one.header.objects.grow == 3
+
+
 def test_what_is_found_and_decided_is_told(tmp_path: Path) -> None:
     said: list[str] = []
     steps: list[Step] = []
@@ -201,7 +210,7 @@ def test_the_same_seed_gives_the_same_model_and_another_one_another(run: Path, t
 
 
 def test_three_classes_are_learned_as_classes(tmp_path: Path) -> None:
-    # Class 1 is bright and class 2 brighter: a few steps tell them apart.
+    # Class 1 is bright and class 2 brighter: some steps tell them apart.
     y, x = np.mgrid[:40, :40]
     labels = ((x // 8 + y // 8) % 3).astype(np.int32)
     image = 100.0 * labels + np.random.default_rng(0).normal(0, 5, labels.shape)
@@ -209,7 +218,7 @@ def test_three_classes_are_learned_as_classes(tmp_path: Path) -> None:
         [Sample(str(i), image[None] + i, labels) for i in range(4)],
         tmp_path,
         task="semantic",
-        iterations=60,
+        iterations=120,
         settings=settings(network={"base_width": 4}, train={"learning_rate": 0.02, "average": 0.8}),
     )
     assert model.header.task == "semantic" and model.network.classes == 3
@@ -363,6 +372,14 @@ def test_a_run_may_be_replaced(tmp_path: Path) -> None:
     trained(CELLS[:1], tmp_path, iterations=2)
     trained(CELLS[:1], tmp_path, iterations=3, overwrite=True)
     assert state_of(tmp_path)["step"] == 3
+
+
+def test_a_run_is_not_continued_and_replaced_at_once(run: Path) -> None:
+    before = contents(run)
+    words = "--resume goes on with a run and --overwrite replaces it; give one of them"
+    with pytest.raises(ConfigError, match=words):
+        trained(CELLS, run, resume=True, overwrite=True)
+    assert contents(run) == before
 
 
 def test_a_run_is_not_removed_before_its_successor_can_begin(tmp_path: Path) -> None:
@@ -539,97 +556,6 @@ def test_tensorboard_is_told_each_step_and_closed(tmp_path: Path, monkeypatch: p
 # Pieces
 
 
-@pytest.mark.parametrize(
-    ("count", "share", "held"),
-    [(1, 0.5, 0), (3, 0.5, 0), (4, 0.15, 1), (20, 0.15, 3), (20, 0.0, 0), (4, 0.9, 3), (200, 0.5, 16)],
-)
-def test_images_are_held_out_by_share_but_some_are_left(count: int, share: float, held: int) -> None:
-    some = [replace(CELLS[0], stem=str(i)) for i in range(count)]
-    learn, test = hold_out(some, share, seed=1)
-    assert len(test) == held and len(learn) == count - held
-    stems = [[s.stem for s in part] for part in (learn, test)]
-    assert sorted(stems[0] + stems[1]) == sorted(s.stem for s in some)
-    assert [s.stem for s in hold_out(some, share, seed=1)[1]] == stems[1]
-    assert stems == [sorted(part, key=int) for part in stems]
-
-
-def test_other_seeds_hold_other_images_out() -> None:
-    some = [replace(CELLS[0], stem=str(i)) for i in range(20)]
-    assert len({tuple(s.stem for s in hold_out(some, 0.15, seed)[1]) for seed in range(5)}) > 1
-
-
 @pytest.mark.parametrize(("precision", "expected"), [("float32", False), ("bfloat16", True)])
 def test_a_precision_asked_for_is_used(precision: str, expected: bool) -> None:
     assert uses_bfloat16(precision, torch.device("cpu")) is expected
-
-
-def test_class_scores_by_hand() -> None:
-    # Class 1: tp 2, fp 1, fn 1, Dice 4/6, IoU 2/4. Class 2: tp 1, fp 1, fn 1, Dice 2/4, IoU 1/3.
-    # Class 3 is nowhere; the last pixel is unknown.
-    truths = [np.array([1, 1, 2, 0], np.int32), np.array([2, 1, 0, -1], np.int32)]
-    found = [np.array([1, 1, 1, 0], np.int32), np.array([2, 2, 0, 3], np.int32)]
-    scores = class_scores(truths, found, classes=4)
-    assert scores == {
-        "dice": pytest.approx((4 / 6 + 2 / 4) / 2),
-        "iou": pytest.approx((2 / 4 + 1 / 3) / 2),
-    }
-
-
-def test_classes_that_are_confused_score_nothing() -> None:
-    truth = np.array([1, 2, 1, 2], np.int32)
-    assert class_scores([truth], [3 - truth], classes=3) == {"dice": 0.0, "iou": 0.0}
-    assert class_scores([truth], [truth], classes=3) == {"dice": 1.0, "iou": 1.0}
-
-
-def test_where_no_class_occurs_the_agreement_is_whole() -> None:
-    nothing = np.zeros(3, np.int32)
-    assert class_scores([nothing], [nothing], classes=3) == {"dice": 1.0, "iou": 1.0}
-
-
-class Fixed:
-    """In place of a model: the same probability everywhere it is asked."""
-
-    def __init__(self, foreground: np.ndarray[Any, Any], task: str = "instances") -> None:
-        objects = ObjectConfig(threshold=0.5, low_threshold=0.3, min_size=0, grow=0)
-        self.header = types.SimpleNamespace(task=task, objects=objects)
-        self.foreground = foreground
-
-    def probabilities(self, _: Any) -> np.ndarray[Any, Any]:
-        return np.stack([1 - self.foreground, self.foreground]).astype(np.float32)
-
-
-BRIDGED = np.array([[0.95, 0.95, 0.55, 0.95, 0.95]] * 3)  # two cells and a bridge between them
-APART = np.array([[1, 1, 0, 2, 2]] * 3, np.int32)
-
-
-def test_the_threshold_that_parts_the_held_out_objects_is_chosen() -> None:
-    chosen = choose_objects(Fixed(BRIDGED), [Sample("a", BRIDGED[None], APART)])  # type: ignore[arg-type]
-    assert chosen.threshold is not None and chosen.threshold > 0.55 and chosen.grow == 0
-
-
-def test_what_was_planned_stays_where_nothing_is_better() -> None:
-    clear = np.where(APART > 0, 0.95, 0.02)
-    model = Fixed(clear)
-    held_out = [Sample("a", clear[None], APART)]
-    assert choose_objects(model, held_out) == model.header.objects  # type: ignore[arg-type]
-    assert choose_objects(model, []) == model.header.objects  # type: ignore[arg-type]
-    other = Fixed(BRIDGED, task="semantic")
-    assert choose_objects(other, held_out) == other.header.objects  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    "history", [[], [{"iteration": 1.0, "loss": 0.5}, {"iteration": 2.0, "val_ap": 0.25}]]
-)
-def test_a_history_comes_back_without_its_empty_cells(
-    tmp_path: Path, history: list[dict[str, float]]
-) -> None:
-    for _ in range(2):  # the second time it is replaced
-        write_history(tmp_path / "history.csv", history)
-    assert read_history(tmp_path / "history.csv") == history
-
-
-def test_the_first_line_of_a_history_names_the_columns(tmp_path: Path) -> None:
-    write_history(
-        tmp_path / "history.csv", [{"iteration": 10, "loss": 0.5}, {"iteration": 20, "val_ap": 0.25}]
-    )
-    assert (tmp_path / "history.csv").read_text() == "iteration,loss,val_ap\n10,0.5,\n20,,0.25\n"

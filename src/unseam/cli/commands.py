@@ -80,7 +80,9 @@ def evaluate(options: Namespace) -> int:
             overwrite=options.overwrite,
             listener=listener,
         )
-    for name, value in evaluation.set.to_dict().items():
+    scores = evaluation.of_set()
+    per_class = scores.pop("dice_per_class", {})
+    for name, value in (scores | {f"dice[{name}]": value for name, value in per_class.items()}).items():
         print(f"{name:14} {_number(value)}")
     return 0
 

@@ -103,7 +103,9 @@ def recognise_coding(
     return _several_values(arrays, kept, union)
 
 
-def decode(labels: NDArray[Any], coding: Coding, ignore: int | None = None) -> NDArray[np.int32]:
+def decode(
+    labels: NDArray[Any], coding: Coding, ignore: int | None = None, *, name: str = ""
+) -> NDArray[np.int32]:
     """Return labels as training wants them: instances or classes, and `IGNORE`.
 
     Parameters
@@ -114,6 +116,8 @@ def decode(labels: NDArray[Any], coding: Coding, ignore: int | None = None) -> N
         From `recognise_coding`.
     ignore : int, optional
         The value of pixels whose truth is unknown.
+    name : str
+        Of the image or file, for messages.
 
     Returns
     -------
@@ -127,14 +131,17 @@ def decode(labels: NDArray[Any], coding: Coding, ignore: int | None = None) -> N
         If a value does not belong to the coding, or does not fit into 32 bits.
     """
     unknown = np.zeros(labels.shape, bool) if ignore is None else labels == ignore
+    of = f"{name}: " if name else ""
     if coding.kind == "classes":
-        decoded = _class_indices(labels, coding.values, unknown)
+        decoded = _class_indices(labels, coding.values, unknown, of)
     elif coding.kind == "mask":
-        decoded = _components(_class_indices(labels, (0, *coding.values), unknown) == 1)
+        decoded = _components(_class_indices(labels, (0, *coding.values), unknown, of) == 1)
     else:
         highest = int(labels.max(initial=0, where=~unknown))
         if highest > np.iinfo(np.int32).max:
-            raise LabelError(f"instance number {highest} does not fit into 32 bits; renumber the instances")
+            raise LabelError(
+                f"{of}instance number {highest} does not fit into 32 bits; renumber the instances"
+            )
         decoded = labels.astype(np.int32)
     decoded[unknown] = IGNORE
     return decoded
@@ -252,7 +259,7 @@ def _components(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
 
 
 def _class_indices(
-    labels: NDArray[Any], values: tuple[int, ...], unknown: NDArray[np.bool_]
+    labels: NDArray[Any], values: tuple[int, ...], unknown: NDArray[np.bool_], of: str
 ) -> NDArray[np.int32]:
     """Return the index of each label in `values`, which are sorted; 0 where `unknown`."""
     known = np.asarray(values, np.int64)
@@ -262,7 +269,7 @@ def _class_indices(
     strange = known[index] != wide
     if strange.any():
         raise LabelError(
-            f"label value {int(wide[strange][0])} is not among the values {_listed(values)} of the other"
+            f"{of}label value {int(wide[strange][0])} is not among the values {_listed(values)} of the other"
             " labels; correct it, or name it by --ignore"
         )
     return index.astype(np.int32)

@@ -74,8 +74,9 @@ def find_pairs(images: str | Path, labels: str | Path) -> Pairing:
     -----
     Equal stems come first. Then label names are stripped of mask_, label_ in front and _mask,
     _label, _seg, _gt, _instances (also with a hyphen or a plural s) behind, whatever their case;
-    last, image names of image_, img_, _image, _img, _raw. Cell Tracking Challenge names match by
-    their number: t002 and man_seg002, man_track002 or mask002.
+    then image names of image_, img_, _image, _img, _raw. Cell Tracking Challenge names match by
+    their number: t002 and man_seg002, man_track002 or mask002. Last, both names are taken for
+    labels, as where predictions stand for images: mask002 and man_seg002, a_cp_masks and a_gt.
     """
     image_files, label_files = list_images(images), list_images(labels)
     if Path(images).is_file() and Path(labels).is_file():
@@ -152,6 +153,7 @@ def _match(images: Sequence[Path], labels: Sequence[Path]) -> dict[Path, Path]:
         (stem, _label_key),
         (_image_key, stem),
         (_image_key, _label_key),
+        (_label_key, _label_key),  # predictions that are named as labels: mask002.tif, a_cp_masks.tif
     )
     matches: dict[Path, Path] = {}
     for image_key, label_key in ways:

@@ -39,7 +39,8 @@ def write_report(path: str | Path, report: Report, overwrite: bool = False) -> N
 
     Notes
     -----
-    Images come worst first: by AP at IoU 0.5, or by Dice if the report is `semantic`.
+    Images come worst first: by AP at IoU 0.5, or by Dice, the mean over the classes
+    if there are any, if the report is `semantic`.
     """
     refuse_existing(Path(path), overwrite=overwrite)  # before minutes of drawing, not after
     for image in report.images:

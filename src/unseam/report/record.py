@@ -28,7 +28,8 @@ class ReportImage:
     labels_pred : ndarray of int, (*spatial)
         Predicted objects.
     scores : mapping of str to float, or None
-        Scores of this image, from `unseam.metrics.scores.ImageScores.to_dict`.
+        Scores of this image, from `unseam.metrics.scores.ImageScores.to_dict`; of classes also
+        dice_classes and iou_classes.
     """
 
     stem: str
@@ -51,7 +52,8 @@ class Report:
         As for `unseam.draw.curves`.
     images : sequence of ReportImage
     scores : mapping of str to float
-        Scores of the set, from `unseam.metrics.scores.SetScores.to_dict`; empty where there is no truth.
+        Scores of the set, from `unseam.metrics.scores.SetScores.to_dict`, and those of classes; empty
+        where there is no truth.
     command : str or None
         The command that makes these results again.
     notes : sequence of str

@@ -17,6 +17,8 @@ from unseam.report.record import Report, ReportImage
 from unseam.report.words import Tally, number, plural, tally
 from unseam.report.worst import Judged
 
+EXPLAINED = {**words.OF_CLASSES, **words.MEASURES}
+
 
 @dataclass(frozen=True, eq=False)
 class Row:
@@ -31,7 +33,8 @@ class Row:
 def judge(image: ReportImage, semantic: bool) -> Row:
     """Return what became of the objects of an image, and how good it is: AP at IoU 0.5, or Dice."""
     if image.labels_true is None or semantic:
-        dice = (image.scores or {}).get("dice")
+        scores = image.scores or {}
+        dice = scores.get("dice_classes", scores.get("dice"))
         return Row(image, None, None, math.inf if dice is None or math.isnan(dice) else dice)
     outcomes = object_outcomes(image.labels_true, image.labels_pred)
     judged = Judged(image.stem, image.image, image.labels_true, image.labels_pred, outcomes)
@@ -44,6 +47,8 @@ def judge(image: ReportImage, semantic: bool) -> Row:
 def sentence(report: Report, total: Tally, n_judged: int) -> str:
     """Return the verdict on the whole set in words; empty where there is no image."""
     n_images = len(report.images)
+    if report.semantic and (of_classes := report.scores.get("dice_classes")) is not None:
+        return words.verdict_of_classes(of_classes, n_images)
     if report.semantic and report.scores:
         return words.verdict_of_pixels(report.scores.get("dice"), report.scores.get("pixel_error"), n_images)
     if n_judged:
@@ -73,7 +78,7 @@ def stats_of(report: Report, total: Tally | None) -> list[Stat]:
     scores = report.scores
     if report.semantic and scores:
         names = (name for name in words.OF_PIXELS if name in scores)
-        return [Stat(number(scores[name]), *words.MEASURES[name]) for name in names]
+        return [Stat(number(scores[name]), *EXPLAINED[name]) for name in names]
     stats = []
     if "ap50" in scores:
         stats.append(Stat(number(scores["ap50"]), "AP at IoU 0.5", "1 is perfect"))
@@ -109,11 +114,11 @@ def score_table(report: Report) -> list[Line]:
     """Return the known measures among the scores of the set."""
     lines = []
     main = words.OF_PIXELS if report.semantic else words.MAIN
-    for name in (name for name in words.MEASURES if name in report.scores):
+    for name in (name for name in EXPLAINED if name in report.scores):
         value = report.scores[name]
         defined = value is not None and 0 <= value <= 1 and not isinstance(value, int)
         bar = value if defined and not name.startswith("voi") else None
-        lines.append(Line(*words.MEASURES[name], number(value), bar, name in main))
+        lines.append(Line(*EXPLAINED[name], number(value), bar, name in main))
     return lines
 
 
@@ -151,7 +156,7 @@ def pictures_of(row: Row, position: int, semantic: bool) -> Shown:
         layer_true=layer_true,
         layer_pred=layer_pred,
         tally=row.tally,
-        scores=[(*words.MEASURES[name], number(scores[name])) for name in wanted if name in scores],
+        scores=[(*EXPLAINED[name], number(scores[name])) for name in wanted if name in scores],
         objects="" if semantic else plural(_n_objects(row.image.labels_pred), "object"),
     )
 

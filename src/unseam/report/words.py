@@ -46,10 +46,19 @@ MEASURES: dict[str, tuple[str, str]] = {
 }
 """Label and explanation of each measure, in the order of the table."""
 
+OF_CLASSES: dict[str, tuple[str, str]] = {
+    "dice_classes": (
+        "Dice of classes",
+        "mean over the classes: twice the intersection, over both areas",
+    ),
+    "iou_classes": ("IoU of classes", "mean over the classes: intersection over union"),
+}
+"""The same for measures that only images of classes have; they stand before the others."""
+
 MAIN = ("ap50", "ap", "precision_50", "recall_50", "seg", "dice", "v_rand")
 """The measures that are seen at once; the others are folded away."""
 
-OF_PIXELS = ("dice", "iou", "pixel_error")
+OF_PIXELS = (*OF_CLASSES, "dice", "iou", "pixel_error")
 IN_A_ROW = ("ap50", "seg", "pq", "dice", "n_true", "n_pred", "merges", "splits")
 """The measures that stand beside a single image."""
 
@@ -151,6 +160,12 @@ def verdict_of_pixels(dice: float | None, pixel_error: float | None, n_images: i
     percent = 100 * pixel_error
     share = f"{percent:.1f}" if percent >= 0.1 or not percent else number(percent)
     return f"{sentence}; {share} % of the pixels are wrong."
+
+
+def verdict_of_classes(dice: float, n_images: int) -> str:
+    """Return the result of a segmentation into classes in plain words."""
+    where = f" in {plural(n_images, 'image')}" if n_images else ""
+    return f"Prediction and truth overlap with a Dice of {number(dice)}{where}, the mean over the classes."
 
 
 def verdict_without_truth(n_objects: int, n_images: int) -> str:

@@ -23,7 +23,9 @@ from unseam.workflow.evaluation import evaluate_files
 from unseam.workflow.listener import Listener, clock, printing
 from unseam.workflow.loading import load_set
 from unseam.workflow.predicting import predict_files
-from unseam.workflow.training import hold_out, read_history, train
+from unseam.workflow.run import read_history
+from unseam.workflow.training import train
+from unseam.workflow.validation import hold_out
 
 TRAIN_IMAGES, TRAIN_SHAPE = 16, (256, 256)
 TEST_IMAGES, TEST_SHAPE = 2, (1200, 1200)

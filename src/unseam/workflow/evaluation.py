@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +12,56 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unseam.data.labels import Task, decode, recognise_coding
+from unseam.data.labels import Task
 from unseam.data.pairs import Pair, find_pairs
 from unseam.errors import PairingError, ShapeError
-from unseam.instances import label_class_regions
 from unseam.io.atomic import refuse_existing, replacing
 from unseam.io.images import read_image, read_labels, stem
+from unseam.metrics.classes import (
+    ClassCounts,
+    class_counts,
+    dice_classes,
+    dice_per_class,
+    iou_classes,
+    pool_classes,
+)
+from unseam.metrics.overlap import overlaps
 from unseam.metrics.scores import ImageScores, SetScores, pool, score
 from unseam.report import Report, ReportImage, write_report
+from unseam.workflow.decoding import Classes, Decoded, decode_both
 from unseam.workflow.listener import Countdown, Listener, printing
 from unseam.workflow.measuring import beside
 
 Array = NDArray[Any]
+
+
+Scores = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ClassEvaluation:
+    """Pixels by class of a set of images and of each image.
+
+    Attributes
+    ----------
+    names : tuple of str
+        What class 1, 2, ... is called: its value in the true label images.
+    set : ClassCounts
+    images : mapping of str to ClassCounts
+    """
+
+    names: tuple[str, ...]
+    set: ClassCounts
+    images: Mapping[str, ClassCounts]
+
+    def scores(self, counts: ClassCounts) -> Scores:
+        """Mean Dice and IoU over the classes, and the Dice of each by its name."""
+        of_each = zip(self.names, dice_per_class(counts), strict=True)
+        return {
+            "dice_classes": dice_classes(counts),
+            "iou_classes": iou_classes(counts),
+            "dice_per_class": {name: None if math.isnan(value) else value for name, value in of_each},
+        }
 
 
 @dataclass(frozen=True)
@@ -35,24 +74,34 @@ class Evaluation:
         Pooled counts where a measure is one of counts, averages of the rest.
     images : mapping of str to ImageScores
         By stem, or "image000" for arrays.
+    classes : ClassEvaluation or None
+        Where the labels are classes: then `set` and `images` score their connected regions.
     """
 
     set: SetScores
     images: Mapping[str, ImageScores]
+    classes: ClassEvaluation | None = None
 
-    def __getattr__(self, name: str) -> float | int | None:
+    def __getattr__(self, name: str) -> Any:
         if not name.startswith("_"):
-            scores = self.set.to_dict()
+            scores = self.of_set()
             if name in scores:
                 return scores[name]
         raise AttributeError(f"Evaluation has no measure {name!r}")
 
+    def of_set(self) -> Scores:
+        """Every measure of the set by its name; undefined measures are None."""
+        scores: Scores = dict(self.set.to_dict())
+        return scores | (self.classes.scores(self.classes.set) if self.classes else {})
+
+    def of_image(self, name: str) -> Scores:
+        """Every measure of an image by its name; undefined measures are None."""
+        scores: Scores = dict(self.images[name].to_dict())
+        return scores | (self.classes.scores(self.classes.images[name]) if self.classes else {})
+
     def to_dict(self) -> dict[str, Any]:
         """{"set": {measure: value}, "images": {stem: {measure: value}}}; undefined measures are None."""
-        return {
-            "set": self.set.to_dict(),
-            "images": {name: scores.to_dict() for name, scores in self.images.items()},
-        }
+        return {"set": self.of_set(), "images": {name: self.of_image(name) for name in self.images}}
 
 
 def evaluate(
@@ -95,8 +144,7 @@ def evaluate(
             "one prediction for each truth was expected, and at least one"
         )
     names = [f"image{number:03}" for number in range(len(truths))]
-    decoded = _decode_both(truths, predictions, task, ignore)
-    return _evaluate(names, decoded.true, decoded.pred)
+    return _evaluate(names, decode_both(truths, predictions, task, ignore, names=names))
 
 
 def evaluate_files(
@@ -142,17 +190,18 @@ def evaluate_files(
             refuse_existing(Path(target), overwrite=overwrite)
     pairs = _pairs_to_score(true, pred, listener)
     cases = [case for pair in pairs for case in _read_cases(pair, axes)]
-    decoded = _decode_both([c.true for c in cases], [c.pred for c in cases], task, ignore, listener)
     names = [case.name for case in cases]
-    evaluation = _evaluate(names, decoded.true, decoded.pred, listener)
+    decoded = decode_both([c.true for c in cases], [c.pred for c in cases], task, ignore, listener, names)
+    evaluation = _evaluate(names, decoded, listener)
     if report is not None:
         pictures = _pictures(images, true, pairs, axes, decoded.true)
         shown = tuple(
-            ReportImage(name, picture, t, p, evaluation.images[name].to_dict())
+            ReportImage(name, picture, t, p, evaluation.of_image(name))
             for name, picture, t, p in zip(names, pictures, decoded.true, decoded.pred, strict=True)
         )
         about = {"title": f"{Path(pred).name} against {Path(true).name}"} | about
-        page = Report(images=shown, scores=evaluation.set.to_dict(), semantic=decoded.semantic, **about)
+        semantic = decoded.classes is not None
+        page = Report(images=shown, scores=evaluation.of_set(), semantic=semantic, **about)
         write_report(report, page, overwrite=overwrite)
         listener.say(f"report: {report}")
     if json_file is not None:
@@ -215,15 +264,10 @@ def _read_cases(pair: Pair, axes: str | None) -> list[_Case]:
     return cases
 
 
-def _evaluate(
-    names: Sequence[str],
-    truths: Sequence[Array],
-    predictions: Sequence[Array],
-    listener: Listener | None = None,
-) -> Evaluation:
+def _evaluate(names: Sequence[str], decoded: Decoded, listener: Listener | None = None) -> Evaluation:
     scores: dict[str, ImageScores] = {}
     countdown = Countdown(listener, "scoring", len(names)) if listener else None
-    for name, truth, prediction in zip(names, truths, predictions, strict=True):
+    for name, truth, prediction in zip(names, decoded.true, decoded.pred, strict=True):
         if truth.shape != prediction.shape:
             raise ShapeError(
                 f"{name}: the truth has shape {truth.shape} and the prediction {prediction.shape}; "
@@ -232,38 +276,15 @@ def _evaluate(
         scores[name] = score(truth, prediction)
         if countdown:
             countdown.done(len(scores))
-    return Evaluation(pool(list(scores.values())), scores)
+    classes = _evaluate_classes(names, decoded.classes) if decoded.classes else None
+    return Evaluation(pool(list(scores.values())), scores, classes)
 
 
-@dataclass(frozen=True)
-class _Decoded:
-    """Instances of truths and predictions; where the values are classes, the connected regions of each."""
-
-    true: list[NDArray[np.int32]]
-    pred: list[NDArray[np.int32]]
-    semantic: bool
-
-
-def _decode_both(
-    truths: Sequence[Array],
-    predictions: Sequence[Array],
-    task: Task,
-    ignore: int | None,
-    listener: Listener | None = None,
-) -> _Decoded:
-    """Decode both alike: whether values are classes or objects is found out from the truth alone."""
-    of_true = recognise_coding(truths, task=task, ignore=ignore)
-    semantic = of_true.kind == "classes"
-    of_pred = recognise_coding(predictions, task="semantic" if semantic else "instances")
-    if listener:
-        listener.say(f"true {of_true.reason}")
-        if of_pred.kind != of_true.kind:
-            listener.say(f"predicted {of_pred.reason}")
-    true = [decode(array, of_true, ignore) for array in truths]
-    pred = [decode(array, of_pred) for array in predictions]
-    if semantic:
-        true, pred = [label_class_regions(t) for t in true], [label_class_regions(p) for p in pred]
-    return _Decoded(true, pred, semantic)
+def _evaluate_classes(names: Sequence[str], classes: Classes) -> ClassEvaluation:
+    pairs = zip(classes.true, classes.pred, strict=True)
+    counts = [class_counts(overlaps(truth, pred), len(classes.names)) for truth, pred in pairs]
+    of_image = dict(zip(names, counts, strict=True))
+    return ClassEvaluation(classes.names[1:], pool_classes(counts), of_image)
 
 
 def _pictures(

@@ -21,6 +21,9 @@ from unseam.workflow.listener import Countdown, Listener
 Images = str | Path | Sequence[NDArray[Any]]
 Labels = str | Path | Sequence[NDArray[Any]] | None
 
+DEFAULT_SPLIT = "train"
+"""The rows of a CSV file that are trained on where nothing else is said."""
+
 
 @dataclass(frozen=True)
 class LoadedSet:
@@ -56,7 +59,7 @@ def load_set(
     images, labels : folder, file, or list of arrays
         `images` may be a CSV file of pairs (columns image, labels, split), `labels` then None.
     split : str, optional
-        Of a CSV file, the rows to take.
+        Of a CSV file, the rows to take; None takes all.
     skip_bad : bool
         Go on past a pair that cannot be read, and report it.
 
@@ -65,6 +68,8 @@ def load_set(
     UnseamError
         As the rooms below; with arrays, ShapeError or PairingError where they do not fit.
     """
+    if not is_csv(images):
+        refuse_split(split)
     failures: list[str] = []
     if isinstance(images, (str, Path)):
         raw = _read_pairs(images, labels, config, listener, split, failures if skip_bad else None)
@@ -73,7 +78,7 @@ def load_set(
     task: Task = config.task  # type: ignore[assignment]
     coding = recognise_coding([lab for _, _, lab in raw], task=task, ignore=config.ignore)
     samples = tuple(
-        Sample(name, image.data, decode(lab, coding, config.ignore), image.spacing)
+        Sample(name, image.data, decode(lab, coding, config.ignore, name=name), image.spacing)
         for name, image, lab in raw
     )
     _check_alike(samples)
@@ -86,9 +91,23 @@ def load_set(
 Raw = tuple[str, Image, NDArray[Any]]
 
 
+def is_csv(images: Images) -> bool:
+    """Whether images are named by a CSV file of pairs."""
+    return isinstance(images, (str, Path)) and Path(images).suffix.lower() == ".csv"
+
+
+def refuse_split(split: str | None) -> None:
+    """Raise where rows of a CSV file are asked for and none was given."""
+    if split is not None:
+        raise PairingError(
+            f"--split {split} takes rows of a CSV file of pairs, and none was given; leave it out, or list "
+            "the pairs in a CSV file with the columns image,labels,split"
+        )
+
+
 def pair_files(images: str | Path, labels: str | Path | None, split: str | None = None) -> Pairing:
     """The pairs of two folders, two files, or a CSV file."""
-    if Path(images).suffix.lower() == ".csv":
+    if is_csv(images):
         if labels is not None:
             raise PairingError(f"{images} names its labels itself, and {labels} was given too; leave one out")
         pairing = read_pairs_csv(images)
@@ -206,10 +225,14 @@ def describe_pairing(pairing: Pairing) -> str:
     first = pairing.pairs[0]
     line = f"pairs: {len(pairing.pairs)}, as {first.image.name} with {first.labels.name}"
     if pairing.images_without_labels:
-        line += f"; {len(pairing.images_without_labels)} images without labels are left out"
+        line += f"; {_left_out(len(pairing.images_without_labels), 'image', 'without labels')}"
     if pairing.labels_without_image:
-        line += f"; {len(pairing.labels_without_image)} labels without an image are left out"
+        line += f"; {_left_out(len(pairing.labels_without_image), 'label file', 'without an image')}"
     return line
+
+
+def _left_out(count: int, noun: str, lacking: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'} {lacking} {'is' if count == 1 else 'are'} left out"
 
 
 def _times(shape: Sequence[int]) -> str:

@@ -111,7 +111,7 @@ def _measure_file(
                 f"{image_path} is {_times(picture.data.shape[1:])} pixels and its labels {labels.path} "
                 f"{_times(frame.data.shape[1:])}; they must be equal"
             )
-        decoded = decode(frame.data[0], coding, config.ignore)
+        decoded = decode(frame.data[0], coding, config.ignore, name=str(labels.path))
         classes = decoded if coding.kind == "classes" else None
         table = measure(
             decoded if classes is None else label_class_regions(classes),

@@ -18,7 +18,8 @@ from unseam.io.images import SUFFIXES, Image, list_images, read_image, stem, wri
 from unseam.measure import ObjectTable
 from unseam.prediction import Model, Segmentation, plan_image
 from unseam.workflow.listener import Countdown, Listener, printing
-from unseam.workflow.loading import pair_files
+from unseam.workflow.loading import is_csv, pair_files, refuse_split
+from unseam.workflow.run import refuse_both
 
 OnTile = Callable[[int, int], None]
 SAVES = {
@@ -101,7 +102,10 @@ def predict_files(
         If the results cannot be written.
     """
     listener, out = listener or printing(), Path(out)
+    refuse_both(resume=resume, overwrite=overwrite)
     _check_options(model, out, tile=tile, save=save, axes=axes, pixel_size=pixel_size)
+    if not any(is_csv(given) for given in inputs):
+        refuse_split(split)
     paths = _inputs(inputs, split)
     _refuse_inputs_as_targets(paths, out, save)
     if not (overwrite or resume):
@@ -184,7 +188,7 @@ def _listed(given: str | Path, split: str | None) -> list[Path]:
     path = Path(given)
     if path.suffix.lower() in SUFFIXES and path.is_file():
         return [path]  # an empty one is told in its turn, like a bad one in a folder
-    if path.suffix.lower() != ".csv":
+    if not is_csv(path):
         return list_images(path)
     return [pair.image for pair in pair_files(given, None, split).pairs]
 

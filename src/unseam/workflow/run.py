@@ -1,0 +1,125 @@
+"""The folder of a training run: what is written there, when, and who is told about it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from unseam.config import Config
+from unseam.data.dataset import PatchSampler
+from unseam.draw import curves, patches_figure
+from unseam.errors import ConfigError, MissingExtraError, OutputExistsError
+from unseam.io.atomic import replacing
+from unseam.model.checkpoint import ModelHeader, save_model
+from unseam.training.loop import Progress
+from unseam.training.state import State, save_state
+from unseam.workflow.listener import Listener, Step
+
+MODEL = "model.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
+CONFIG = "config.toml"
+HISTORY = "history.csv"
+CURVES = "curves.png"
+PATCHES = "patches.png"
+
+
+def refuse_both(*, resume: bool, overwrite: bool) -> None:
+    """Raise `ConfigError` where results are to be continued and replaced at once."""
+    if resume and overwrite:
+        raise ConfigError("--resume goes on with a run and --overwrite replaces it; give one of them")
+
+
+class Run:
+    """The folder of a run."""
+
+    def __init__(self, folder: Path, listener: Listener, started: float) -> None:
+        self.folder, self.listener, self.started = folder, listener, started
+
+    def refuse_existing(self, *, resume: bool, overwrite: bool) -> None:
+        """Raise if there is a run already which is neither to be continued nor replaced."""
+        there = [name for name in (MODEL, CHECKPOINT) if (self.folder / name).exists()]
+        if there and not (resume or overwrite):
+            raise OutputExistsError(
+                f"{self.folder} holds a run already ({there[0]}); "
+                "--resume goes on with it, --overwrite replaces it"
+            )
+
+    def open(self, config: Config, sampler: PatchSampler, *, resume: bool) -> None:
+        """Write the configuration and the first patches; a run that is not continued is removed before."""
+        if not resume:
+            for name in (MODEL, CHECKPOINT):
+                (self.folder / name).unlink(missing_ok=True)
+        with replacing(self.folder / CONFIG, overwrite=True) as temporary:
+            temporary.write_text(config.to_toml(), encoding="utf-8")
+        self._draw_patches(sampler)
+
+    def checkpoint(self, state: State, identity: dict[str, Any]) -> None:
+        """Write state, history and curves."""
+        save_state(self.folder / CHECKPOINT, state, identity)
+        write_history(self.folder / HISTORY, state.history)
+        if state.history:
+            curves(state.history, self.folder / CURVES, overwrite=True)
+
+    def keep(self, weights: dict[str, Tensor], header: ModelHeader) -> None:
+        """Write the model of the run."""
+        save_model(self.folder / MODEL, weights, header, overwrite=True)
+
+    def tell(self, progress: Progress, measure: str, log: Any) -> None:
+        """Pass progress on to the listener, and to TensorBoard where it is wanted."""
+        score_text = "" if progress.score is None else f", held-out {measure} {progress.score:.3f}"
+        detail = f"iteration {progress.step}, loss {progress.loss:.3f}{score_text}"
+        self.listener.step(Step("training", progress.fraction, detail, progress.seconds_left))
+        if log is not None:
+            log.add_scalar("loss", progress.loss, progress.step)
+            if progress.score is not None:
+                log.add_scalar("held_out_score", progress.score, progress.step)
+
+    def _draw_patches(self, sampler: PatchSampler) -> None:
+        """Draw the first patches as the network sees them, with their weight maps."""
+        batch = sampler.batch(0, 4)
+        patches_figure(
+            batch.image.cpu().numpy(),
+            batch.target.cpu().numpy(),
+            batch.weights.cpu().numpy(),
+            self.folder / PATCHES,
+            overwrite=True,
+        )
+
+
+def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
+    """One row per log interval as CSV; scores where there was a validation."""
+    names = list(dict.fromkeys(key for row in history for key in row))
+    with (
+        replacing(path, overwrite=True) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """The rows of a history.csv; empty cells are left out."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return [{key: float(cell) for key, cell in row.items() if cell} for row in csv.DictReader(file)]
+
+
+def tensorboard_log(folder: Path) -> Any:
+    """A TensorBoard writer into a folder of the run, to be closed as a context.
+
+    Raises
+    ------
+    MissingExtraError
+        If TensorBoard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise MissingExtraError(
+            "--tensorboard needs the package tensorboard; install it with: pip install 'unseam[tensorboard]'"
+        ) from error
+    return SummaryWriter(str(folder / "tensorboard"))

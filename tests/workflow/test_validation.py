@@ -1,0 +1,109 @@
+"""What is held out, how it is scored, and what is chosen by it."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.tiny import samples
+
+from unseam.config import ObjectConfig
+from unseam.data.sample import Sample
+from unseam.workflow.validation import CANDIDATES, choose_objects, class_scores, hold_out
+
+CELLS = samples(1, size=40)
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "held"),
+    [(1, 0.5, 0), (3, 0.5, 0), (4, 0.15, 1), (20, 0.15, 3), (20, 0.0, 0), (4, 0.9, 3), (200, 0.5, 16)],
+)
+def test_images_are_held_out_by_share_but_some_are_left(count: int, share: float, held: int) -> None:
+    some = [replace(CELLS[0], stem=str(i)) for i in range(count)]
+    learn, test = hold_out(some, share, seed=1)
+    assert len(test) == held and len(learn) == count - held
+    stems = [[s.stem for s in part] for part in (learn, test)]
+    assert sorted(stems[0] + stems[1]) == sorted(s.stem for s in some)
+    assert [s.stem for s in hold_out(some, share, seed=1)[1]] == stems[1]
+    assert stems == [sorted(part, key=int) for part in stems]
+
+
+def test_other_seeds_hold_other_images_out() -> None:
+    some = [replace(CELLS[0], stem=str(i)) for i in range(20)]
+    assert len({tuple(s.stem for s in hold_out(some, 0.15, seed)[1]) for seed in range(5)}) > 1
+
+
+def test_class_scores_by_hand() -> None:
+    # Class 1: tp 2, fp 1, fn 1, Dice 4/6, IoU 2/4. Class 2: tp 1, fp 1, fn 1, Dice 2/4, IoU 1/3.
+    # Class 3 is nowhere; the last pixel is unknown.
+    truths = [np.array([1, 1, 2, 0], np.int32), np.array([2, 1, 0, -1], np.int32)]
+    found = [np.array([1, 1, 1, 0], np.int32), np.array([2, 2, 0, 3], np.int32)]
+    scores = class_scores(truths, found, classes=4)
+    assert scores == {
+        "dice": pytest.approx((4 / 6 + 2 / 4) / 2),
+        "iou": pytest.approx((2 / 4 + 1 / 3) / 2),
+    }
+
+
+def test_classes_that_are_confused_score_nothing() -> None:
+    truth = np.array([1, 2, 1, 2], np.int32)
+    assert class_scores([truth], [3 - truth], classes=3) == {"dice": 0.0, "iou": 0.0}
+    assert class_scores([truth], [truth], classes=3) == {"dice": 1.0, "iou": 1.0}
+
+
+def test_where_no_class_occurs_the_agreement_is_whole() -> None:
+    nothing = np.zeros(3, np.int32)
+    assert class_scores([nothing], [nothing], classes=3) == {"dice": 1.0, "iou": 1.0}
+
+
+class Fixed:
+    """In place of a model: the same probability everywhere it is asked."""
+
+    def __init__(self, foreground: np.ndarray[Any, Any], task: str = "instances") -> None:
+        objects = ObjectConfig(threshold=0.5, low_threshold=0.3, min_size=0, grow=0)
+        self.header = types.SimpleNamespace(task=task, objects=objects)
+        self.foreground = foreground
+
+    def probabilities(self, _: Any) -> np.ndarray[Any, Any]:
+        return np.stack([1 - self.foreground, self.foreground]).astype(np.float32)
+
+
+BRIDGED = np.array([[0.95, 0.95, 0.55, 0.95, 0.95]] * 3)  # two cells and a bridge between them
+APART = np.array([[1, 1, 0, 2, 2]] * 3, np.int32)
+
+
+def test_the_threshold_that_parts_the_held_out_objects_is_chosen() -> None:
+    chosen = choose_objects(Fixed(BRIDGED), [Sample("a", BRIDGED[None], APART)])  # type: ignore[arg-type]
+    assert chosen.threshold is not None and chosen.threshold > 0.55 and chosen.grow == 0
+
+
+def test_what_was_planned_stays_where_nothing_is_better() -> None:
+    clear = np.where(APART > 0, 0.95, 0.02)
+    model = Fixed(clear)
+    held_out = [Sample("a", clear[None], APART)]
+    assert choose_objects(model, held_out) == model.header.objects  # type: ignore[arg-type]
+    assert choose_objects(model, []) == model.header.objects  # type: ignore[arg-type]
+    other = Fixed(BRIDGED, task="semantic")
+    assert choose_objects(other, held_out) == other.header.objects  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("free", [(), ("low_threshold",), ("low_threshold", "grow")])
+def test_what_the_user_set_is_left_alone(free: Collection[str]) -> None:
+    model = Fixed(BRIDGED)
+    chosen = choose_objects(model, [Sample("a", BRIDGED[None], APART)], free=free)  # type: ignore[arg-type]
+    for name in set(CANDIDATES) - set(free):
+        assert getattr(chosen, name) == getattr(model.header.objects, name)
+
+
+def test_what_is_free_is_chosen_beside_what_is_set() -> None:
+    # Cores of one pixel in objects of three: with the threshold set, growing finds the rest.
+    foreground = np.array([[0.4, 0.9, 0.4, 0.0, 0.4, 0.9, 0.4]])
+    truth = np.array([[1, 1, 1, 0, 2, 2, 2]], np.int32)
+    model = Fixed(foreground)
+    model.header.objects = replace(model.header.objects, threshold=0.8)
+    chosen = choose_objects(model, [Sample("a", foreground[None], truth)], free=["grow"])  # type: ignore[arg-type]
+    assert chosen == replace(model.header.objects, grow=1)
