@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from unseam.errors import ConfigError
-from unseam.workflow.run import read_history, refuse_both, write_history
+from unseam.workflow.listener import SILENT
+from unseam.workflow.run import about_run, read_history, refuse_both, write_history
+from unseam.workflow.training import train
 
 
 @pytest.mark.parametrize(
@@ -33,3 +36,19 @@ def test_continuing_and_replacing_exclude_each_other() -> None:
     refuse_both(resume=False, overwrite=True)
     with pytest.raises(ConfigError, match="--resume goes on with a run and --overwrite replaces it; give"):
         refuse_both(resume=True, overwrite=True)
+
+
+def test_about_a_run_tells_network_data_and_time(tmp_path: Path) -> None:
+    images = [np.random.default_rng(k).integers(0, 255, (24, 24), np.uint8) for k in range(2)]
+    labels = [(image > 128).astype(np.uint8) * 255 for image in images]
+    small = {"network": {"base_width": 2, "depth": 1}, "train": {"patch": (28, 28), "batch": 1}}
+    train(images, labels, out=tmp_path / "run", iterations=2, settings=small, listener=SILENT)
+    write_history(tmp_path / "run/history.csv", [{"iteration": 2, "loss": 0.5}])
+    about = about_run(tmp_path / "run")
+    headline = dict(about["headline"])
+    assert headline["network"] == "2-D U-Net, depth 1, base width 2"
+    assert headline["trained on"].startswith("2 images, ")
+    assert headline["training"].startswith("2 iterations in 0:0")
+    assert about["history"] == ({"iteration": 2.0, "loss": 0.5},)
+    (tmp_path / "run/history.csv").unlink()
+    assert about_run(tmp_path / "run/model.safetensors")["history"] is None

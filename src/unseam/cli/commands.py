@@ -72,6 +72,7 @@ def evaluate(options: Namespace) -> int:
             options.true,
             options.pred,
             images=options.images,
+            model=options.model,
             json_file=options.json,
             report=options.report,
             ignore=options.ignore,

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-
 from unseam.config import DataConfig
 from unseam.data.labels import Task
 from unseam.data.sample import Sample
@@ -18,12 +16,11 @@ from unseam.data.synthetic import synthetic_set
 from unseam.errors import InputError, OutputExistsError, PairingError
 from unseam.io.atomic import replacing
 from unseam.io.images import write_tiff
-from unseam.prediction import Model
 from unseam.workflow.evaluation import evaluate_files
 from unseam.workflow.listener import Listener, clock, printing
 from unseam.workflow.loading import load_set
 from unseam.workflow.predicting import predict_files
-from unseam.workflow.run import read_history
+from unseam.workflow.run import about_run
 from unseam.workflow.training import train
 from unseam.workflow.validation import hold_out
 
@@ -85,11 +82,12 @@ def run_demo(
     )
     predicting = time.monotonic()
     predict_files(model, [out / "test/images"], out / "predictions", overwrite=True, listener=listener)
-    facts = _facts(model, made, time.monotonic() - predicting)
+    facts = _facts(out / "run", made, time.monotonic() - predicting)
     evaluate_files(
         out / "test/labels",
         out / "predictions",
         images=out / "test/images",
+        model=out / "run",
         task=made.task,
         json_file=out / "scores.json",
         report=report,
@@ -97,7 +95,6 @@ def run_demo(
         listener=listener,
         title="unseam on synthetic microscopy" if images is None else f"unseam on {Path(images).name}",
         headline=facts,
-        history=tuple(read_history(out / "run/history.csv")),
         command=command,
         notes=("All images are synthetic: made by unseam.data.synthetic.",) if images is None else (),
     )
@@ -167,15 +164,10 @@ def _remove_others(folder: Path, samples: Sequence[Sample]) -> None:
             path.unlink()
 
 
-def _facts(model: Model, made: _Made, seconds: float) -> tuple[tuple[str, str], ...]:
-    training = model.header.training
+def _facts(run: Path, made: _Made, seconds: float) -> tuple[tuple[str, str], ...]:
     pixels = sum(s.labels.size for s in made.test) / 1e6
-    learned = f"{len(made.train)} images"
-    if made.task == "instances":
-        learned += f", {sum(len(np.unique(s.labels[s.labels > 0])) for s in made.train)} objects"
     return (
-        ("trained on", learned),
-        ("training", f"{training['iterations']} iterations in {clock(training['seconds'])}"),
+        *about_run(run)["headline"],
         ("tested on", f"{len(made.test)} other images, {pixels:.1f} megapixels"),
         ("prediction", f"{seconds:.1f} s, pictures and tables included"),
     )

@@ -152,6 +152,7 @@ def evaluate_files(
     pred: str | Path,
     *,
     images: str | Path | None = None,
+    model: str | Path | None = None,
     json_file: str | Path | None = None,
     report: str | Path | None = None,
     ignore: int | None = None,
@@ -168,6 +169,8 @@ def evaluate_files(
     true, pred : str or Path
     images : str or Path, optional
         The images, to be seen in the report.
+    model : str or Path, optional
+        The model that predicted, or its run: the report then says what it learned from, and draws how.
     json_file, report : str or Path, optional
         Where to write the scores and the report.
     ignore, task
@@ -185,6 +188,10 @@ def evaluate_files(
         As `evaluate`, and for files that cannot be read or paired.
     """
     listener = listener or printing()
+    if model is not None:
+        from unseam.workflow.run import about_run  # which needs PyTorch, and scores do not
+
+        about = about_run(model) | about
     for target in (json_file, report):
         if target is not None:
             refuse_existing(Path(target), overwrite=overwrite)

@@ -14,10 +14,10 @@ from unseam.data.dataset import PatchSampler
 from unseam.draw import curves, patches_figure
 from unseam.errors import ConfigError, MissingExtraError, OutputExistsError
 from unseam.io.atomic import replacing
-from unseam.model.checkpoint import ModelHeader, save_model
+from unseam.model.checkpoint import ModelHeader, read_header, save_model
 from unseam.training.loop import Progress
 from unseam.training.state import State, save_state
-from unseam.workflow.listener import Listener, Step
+from unseam.workflow.listener import Listener, Step, clock
 
 MODEL = "model.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
@@ -106,6 +106,31 @@ def read_history(path: Path) -> list[dict[str, float]]:
     """The rows of a history.csv; empty cells are left out."""
     with open(path, newline="", encoding="utf-8") as file:
         return [{key: float(cell) for key, cell in row.items() if cell} for row in csv.DictReader(file)]
+
+
+def about_run(model: str | Path) -> dict[str, Any]:
+    """What a report says about a model: a headline of (name, value), and the history of its run if there."""
+    path = Path(model)
+    path = path / MODEL if path.is_dir() else path
+    header = read_header(path)
+    training, network, fp = header.training, header.network, header.fingerprint
+    headline = [
+        (
+            "network",
+            f"{network.spatial_dims}-D U-Net, depth {network.depth}, base width {network.base_width}",
+        )
+    ]
+    if fp is not None:
+        objects = f", {fp.n_objects:,} objects" if header.task == "instances" else ""
+        headline.append(("trained on", f"{fp.n_images} images{objects}"))
+    if {"iterations", "seconds"} <= training.keys():
+        spent = f"{training['iterations']} iterations in {clock(training['seconds'])}"
+        headline.append(("training", f"{spent}, preset {training['preset']}, seed {training['seed']}"))
+    history = path.with_name(HISTORY)
+    return {
+        "headline": tuple(headline),
+        "history": tuple(read_history(history)) if history.is_file() else None,
+    }
 
 
 def tensorboard_log(folder: Path) -> Any:
