@@ -7,7 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from unseam.axes import canonical_axes, parse_axes, reorder, spatial_axes, to_canonical
+from unseam.axes import canonical_axes, parse_axes, reorder, spatial_axes, times, to_canonical
 from unseam.errors import InputError, ShapeError
 
 
@@ -68,3 +68,7 @@ def test_bad_letters_are_refused(axes: str, words: str) -> None:
 def test_a_wrong_number_of_letters_is_refused() -> None:
     with pytest.raises(ShapeError, match=r"ZYX name 3 axes, but the array has 2, shape \(4, 5\)"):
         to_canonical(np.zeros((4, 5)), "ZYX")
+
+
+def test_a_size_is_written_with_crosses() -> None:
+    assert [times(shape) for shape in ((512, 640), [7], ())] == ["512 x 640", "7", ""]

@@ -22,7 +22,6 @@ from unseam.draw import (
     curves,
     curves_figure,
     display,
-    label_image,
     middle_slice,
     outlines,
     overlay,
@@ -169,12 +168,6 @@ def test_overlay_refuses_labels_of_another_size() -> None:
         ShapeError, match=r"labels of shape \(2, 3\) do not fit an image of \(2, 2\); give the same"
     ):
         overlay(np.zeros((1, 2, 2)), np.zeros((2, 3), int))
-
-
-def test_label_image_by_hand() -> None:
-    filled = label_image(np.array([[0, 1], [-1, 10**9]]))
-    assert not filled[[0, 1], [0, 0]].any()
-    assert filled[[0, 1], [1, 1]].any(axis=1).all()
 
 
 def test_following_ids_differ_in_colour() -> None:

@@ -203,6 +203,13 @@ def test_the_paper_s_preset_is_the_paper_s_network() -> None:
     assert (config.train.batch, config.train.optimizer, config.train.momentum) == (1, "sgd", 0.99)
 
 
+def test_the_paper_s_patch_is_planned_anew_for_volumes() -> None:
+    given = {"network": {"depth": 2}}
+    volume = planned(STACK, start="paper", **given).config
+    assert volume.train.patch == planned(STACK, **given).config.train.patch
+    assert (volume.train.batch, volume.network.base_width) == (1, 64)
+
+
 def test_the_paper_s_preset_has_its_loss_and_its_deformation() -> None:
     config = preset("paper")
     assert (config.loss.weights, config.loss.w0, config.loss.sigma) == ("paper", 10, 5)
@@ -257,10 +264,12 @@ def test_fewer_classes_than_the_labels_have() -> None:
 
 
 def test_a_patch_that_does_not_fit() -> None:
-    with pytest.raises(ShapeError, match=r"tile 101x100 does not fit .*nearest sizes: 100, 104 by 100"):
+    with pytest.raises(ShapeError, match=r"patch 101x100 does not fit .*nearest sizes: 100, 104 by 100"):
         planned(train={"patch": [101, 100]})
-    with pytest.raises(ShapeError, match=r"tile 572x572 has 2 spatial axes and the network 3"):
-        plan(STACK, preset("paper"), classes=2, device="cpu")
+    with pytest.raises(
+        ShapeError, match=r"patch 92 x 92 has 2 spatial axes and the network 3; give a 3-D pa"
+    ):
+        planned(STACK, start="paper", train={"patch": [92, 92]})
 
 
 def test_an_unknown_preset() -> None:

@@ -17,7 +17,7 @@ from torch import nn
 
 from unseam import prediction
 from unseam.config import NetworkConfig, ObjectConfig
-from unseam.errors import InputError, ModelFileError, ShapeError
+from unseam.errors import ConfigError, InputError, ModelFileError, ShapeError
 from unseam.geometry import Geometry
 from unseam.instances import segment
 from unseam.model.checkpoint import ModelHeader, build_network, save_model
@@ -88,6 +88,33 @@ def assert_seamless(model: Model, image: Array, tiles: tuple[int | str, ...], tt
     if image[0].size > 500:
         assert first.labels.max() > 1
         assert raw[0].std() > 0.01
+
+
+def test_hot_pixels_make_more_rounding_and_decide_nothing() -> None:
+    """A few pixels 6000 deviations above the rest make activations, and their rounding, that much larger."""
+    rng = np.random.default_rng(0)
+    image = rng.normal(100, 10, (1, 160, 160))
+    image[0][rng.random((160, 160)) < 0.0015] = 60000
+    model = drawn(batch_norm=False)
+    header = replace(model.header, normalization=Normalization("percentile"))
+    model = replace(model, header=header)
+    one, other = (1 - model.probabilities(image, tile=tile)[0].astype(float) for tile in (32, 160))
+    apart = np.unravel_index(np.abs(one - other).argmax(), one.shape)
+    assert abs(one - other)[apart] > 4 * prediction.ROUNDING
+    model = model.with_objects(threshold=float(one[apart] + other[apart]) / 2)  # where the two disagree
+    small, large = (model.predict(image, tile=tile) for tile in (32, 160))
+    np.testing.assert_array_equal(small.labels, large.labels)
+    assert small.labels.max() > 1
+
+
+def test_objects_can_be_made_otherwise_without_training_again() -> None:
+    model, image = drawn(), blobs(61, 83)
+    foreground = 1 - model.predict(image).probabilities[0]
+    threshold = float(np.quantile(foreground, 0.9))
+    changed = model.with_objects(threshold=threshold, grow=0, min_size=0, fill_holes=False)
+    np.testing.assert_array_equal(changed.predict(image).labels > 0, foreground > threshold)
+    with pytest.raises(ConfigError, match=r"'treshold' is not a key .*; did you mean 'threshold'"):
+        model.with_objects(treshold=0.5)
 
 
 def hardest_threshold(foreground: Array) -> float:

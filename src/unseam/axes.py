@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -106,3 +107,14 @@ def to_canonical(array: NDArray[Any], axes: str) -> NDArray[Any]:
     ordered = reorder(array, axes)
     names = canonical_axes(axes)
     return ordered if len(names) == array.ndim else np.expand_dims(ordered, names.index("C"))
+
+
+def times(shape: Iterable[int]) -> str:
+    """Return a size as people write it.
+
+    Example
+    -------
+    >>> times((512, 640))
+    '512 x 640'
+    """
+    return " x ".join(map(str, shape))

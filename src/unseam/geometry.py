@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from operator import mul
 
+from unseam.axes import times
 from unseam.errors import ConfigError, ShapeError
 
 CONVOLUTIONS_PER_LEVEL = 2
@@ -137,27 +138,27 @@ class Geometry:
         """Smallest valid input."""
         return tuple(axis.smallest_input for axis in self.axes)
 
-    def output(self, shape: Sequence[int]) -> tuple[int, ...]:
-        """Output shape for an input shape.
+    def output(self, shape: Sequence[int], *, what: str = "tile") -> tuple[int, ...]:
+        """Output shape for an input shape; `what` it is called in the message if it does not fit.
 
         Raises
         ------
         ShapeError
             If the input does not fit the network; the message names the nearest sizes that do.
         """
-        self.check(shape)
+        self.check(shape, what=what)
         return tuple(axis.output(size) for axis, size in zip(self.axes, shape, strict=True))
 
     def input_for(self, output: Sequence[int]) -> tuple[int, ...]:
         """Smallest valid input shape whose output covers `output`."""
         return tuple(axis.input_for(size) for axis, size in zip(self.axes, output, strict=True))
 
-    def check(self, shape: Sequence[int]) -> None:
+    def check(self, shape: Sequence[int], *, what: str = "tile") -> None:
         """Raise `ShapeError` unless `shape` is a valid input."""
         if len(shape) != len(self.axes):
             raise ShapeError(
-                f"tile {_times(shape)} has {len(shape)} spatial axes and the network {len(self.axes)}; "
-                f"give a {len(self.axes)}-D tile"
+                f"{what} {times(shape)} has {len(shape)} spatial axes and the network {len(self.axes)}; "
+                f"give a {len(self.axes)}-D {what}"
             )
         if all(axis.is_valid(size) for axis, size in zip(self.axes, shape, strict=True)):
             return
@@ -165,9 +166,9 @@ class Geometry:
             ", ".join(map(str, axis.nearest(size))) for axis, size in zip(self.axes, shape, strict=True)
         ]
         nearest = per_axis[0] if len(set(per_axis)) == 1 else " by ".join(per_axis)
+        size, depth = "x".join(map(str, shape)), len(self.axes[0].strides)
         raise ShapeError(
-            f"tile {_times(shape)} does not fit this network (depth {len(self.axes[0].strides)}, unpadded); "
-            f"nearest sizes: {nearest}"
+            f"{what} {size} does not fit this network (depth {depth}, unpadded); nearest sizes: {nearest}"
         )
 
 
@@ -188,7 +189,3 @@ def check_levels(
     for sizes in kernels:
         if any(size % 2 == 0 for size in sizes):
             raise ConfigError(f"kernel {tuple(sizes)} is even; a centred crop needs odd kernels")
-
-
-def _times(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape))

@@ -57,13 +57,16 @@ class Normalization:
         """
         scaled = np.empty(image.shape, np.float32)
         for channel, plane in enumerate(image):
-            values = plane.astype(np.float64)  # so that no format overflows or rounds on the way
-            offset, scale = self._fit(values)
-            scaled[channel] = (values - offset) / scale if scale else 0.0
+            offset, scale = self._fit(plane)
+            rows = zip(np.atleast_2d(scaled[channel]), np.atleast_2d(plane), strict=True)
+            for row, values in rows:  # one after the other: a whole image of float64 is large
+                row[...] = (values.astype(np.float64) - offset) / scale if scale else 0.0
         return scaled
 
-    def _fit(self, plane: NDArray[np.float64]) -> tuple[float, float]:
+    def _fit(self, plane: NDArray[Any]) -> tuple[float, float]:
         """What is subtracted, and what is divided by, or 0 for a constant plane."""
+        if plane.dtype.kind not in "iu":
+            plane = plane.astype(np.float64)  # so that float16 does not overflow on the way
         if not np.isfinite(plane).all():
             count = int((~np.isfinite(plane)).sum())
             raise InputError(f"the image has {count} pixels that are NaN or infinite; replace them first")
@@ -74,5 +77,6 @@ class Normalization:
             return low, high - low
         if self.method == "zscore":
             constant = plane.min() == plane.max()  # whose mean, rounded, may be off by a deviation
-            return float(plane.mean()), 0.0 if constant else float(plane.std())
+            mean, deviation = plane.mean(dtype=np.float64), plane.std(dtype=np.float64)
+            return float(mean), 0.0 if constant else float(deviation)
         return 0.0, 1.0

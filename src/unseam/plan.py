@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from unseam.axes import times
 from unseam.config import AugmentConfig, Config, LossConfig, NetworkConfig, TrainConfig
 from unseam.errors import ConfigError
 from unseam.fingerprint import Fingerprint
@@ -17,6 +18,7 @@ from unseam.geometry import Geometry, check_levels
 
 PRESETS = ("default", "paper")
 DEFAULT_MINUTES = 10.0
+PAPER_PATCH = (572, 572)
 PIXELS_PER_STEP = {"cpu": 270_000, "cuda": 2_000_000}
 OBJECTS = {"threshold": 0.5, "low_threshold": 0.2, "grow": 1}
 """From probabilities to objects where no held-out image can choose it; see `instances.segment`."""
@@ -36,7 +38,8 @@ def preset(name: str) -> Config:
     """The configuration of a preset, before planning.
 
     "paper" is the system of 2015: its network, weights, loss and augmentation, momentum 0.99, one patch of
-    572 pixels per step. "default" learns most in a few minutes from a few images.
+    572 pixels per step; for volumes the patch is planned. "default" learns most in a few minutes from a few
+    images.
 
     Raises
     ------
@@ -63,7 +66,7 @@ def preset(name: str) -> Config:
         ),
         loss=LossConfig(w0=10.0, sigma=5.0, balance=True, dice=0.0),
         train=TrainConfig(
-            patch=(572, 572),
+            patch=PAPER_PATCH,
             batch=1,
             optimizer="sgd",
             learning_rate=1e-3,
@@ -107,7 +110,7 @@ def plan(
     train = config.train
     if train.minutes is None and train.iterations is None:
         train = replace(train, minutes=DEFAULT_MINUTES)
-    patch = train.patch or _geometry(network).input_for(_output_target(network, fingerprint))
+    patch = _patch(train, network, fingerprint)
     batch = train.batch or _batch(patch, device)
     train = replace(train, patch=patch, batch=batch)
     wanted: dict[str, Any] = {**OBJECTS, "min_size": _min_size(fingerprint)}
@@ -179,6 +182,15 @@ def _anisotropic_levels(
     return tuple(strides), (*kernels, (3, 3, 3))
 
 
+def _patch(train: TrainConfig, network: NetworkConfig, fp: Fingerprint) -> tuple[int, ...]:
+    """The patch that was chosen, if it fits; the paper's is of images, and for volumes another is planned."""
+    geometry, given = _geometry(network), train.patch
+    if given is None or (given == PAPER_PATCH and fp.spatial_dims == 3):
+        return geometry.input_for(_output_target(network, fp))
+    geometry.check(given, what="patch")
+    return given
+
+
 def _output_target(network: NetworkConfig, fp: Fingerprint) -> list[int]:
     """Output of a patch per axis: about twice the halo, so that half the work is not context."""
     wanted = [max(160, 2 * halo) if fp.spatial_dims == 2 else 40 for halo in _geometry(network).halo]
@@ -217,15 +229,11 @@ def _reasons(fp: Fingerprint, config: Config, device: str) -> tuple[str, ...]:
     return (
         f"network: {network.spatial_dims}-D U-Net, depth {network.depth}, base width {network.base_width}; "
         f"its halo of {geometry.halo[-1]} px surrounds {surrounded if fp.n_objects else 'each pixel'}",
-        f"patches: {train.batch} of {_times(train.patch)} px a step, of which the network labels "
-        f"{_times(output)} ({share:.0%})",
+        f"patches: {train.batch} of {times(train.patch)} px a step, of which the network labels "
+        f"{times(output)} ({share:.0%})",
         f"time: {budget} on {device}, {train.optimizer} at {train.learning_rate:g}, seed {train.seed}",
         f"objects: smaller than {config.objects.min_size} px are dropped, "
         f"{fp.touching_fraction:.0%} touch and are parted by a gap that is grown back"
         if fp.task == "instances"
         else f"classes: {network.classes}, each pixel takes the likeliest",
     )
-
-
-def _times(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape))

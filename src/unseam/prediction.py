@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unseam.config import ObjectConfig
+from unseam.config import Config, ObjectConfig
 from unseam.errors import InputError, ShapeError
+from unseam.geometry import Geometry
 from unseam.instances import label_class_regions, segment
 from unseam.measure import ObjectTable, measure
 from unseam.model.checkpoint import ModelHeader, load_network
 from unseam.model.unet import UNet, fold_batch_norm
-from unseam.tiling import TilePlan, apply_tiled, plan_tiles, settle
+from unseam.tiling import TileFunction, TilePlan, apply_tiled, plan_tiles, settle
 
 TTA = ("none", "mirror", "rotate")
 LARGEST_TILE = {2: 512, 3: 96}
 """Output pixels per axis that `tile="auto"` does not exceed: on processors larger tiles were not faster."""
-ROUNDING = 5e-6
-"""Two tilings agree to within this, in float32; pixels within twice this of a decision are settled apart."""
+ROUNDING = 2.5e-6
+"""What tiles of other sizes change at least, in float32; see `settle_decisions`."""
+SAFETY = 4.0
+SMALLEST_CELL = 8
 SHARE_OF_MEMORY = 0.25
 """Share of the free memory that the activations of one tile may take with `tile="auto"`."""
 
@@ -111,8 +114,11 @@ class Model:
             If a pixel is NaN or infinite, or `tta` is unknown or does not fit the network.
         """
         channels = self._with_channels(np.asarray(image))
-        probabilities = self.probabilities(channels, tile=tile, tta=tta, on_tile=on_tile)
-        self._settle(channels, probabilities, tta)
+        function = self._tile_function(tta)
+        plan = plan_image(channels.shape[1:], self.network, tile=tile)
+        scaled = self.header.normalization(channels)
+        probabilities: NDArray[np.float32] = apply_tiled(function, scaled, plan, on_tile=on_tile)
+        settle_decisions(function, scaled, self.network.geometry, probabilities, self.header)
         labels = to_labels(probabilities, self.header.task, self.header.objects)
         size = tuple(float(s) for s in spacing) if spacing else None
         return Segmentation(labels, probabilities, size, channels, self.header.task)
@@ -126,27 +132,23 @@ class Model:
         on_tile: Callable[[int, int], None] | None = None,
     ) -> NDArray[np.float32]:
         """Softmax over the classes: (C, *spatial) to (classes, *spatial), up to rounding of float32."""
+        function = self._tile_function(tta)
+        plan = plan_image(image.shape[1:], self.network, tile=tile)
+        result: NDArray[np.float32] = apply_tiled(
+            function, self.header.normalization(image), plan, on_tile=on_tile
+        )
+        return result
+
+    def with_objects(self, **changes: Any) -> Model:
+        """The same model with other values of `unseam.config.ObjectConfig`, as threshold=0.6."""
+        config = Config(objects=self.header.objects).updated({"objects": changes})
+        return replace(self, header=replace(self.header, objects=config.objects))
+
+    def _tile_function(self, tta: str) -> TileFunction:
         if tta not in TTA:
             raise InputError(f"tta is {tta!r}; expected one of: {', '.join(TTA)}")
         if tta == "rotate" and len(set(self.network.geometry.axes[-2:])) > 1:
             raise InputError("tta is 'rotate' and this network is not the same along Y and X; use mirror")
-        plan = plan_image(image.shape[1:], self.network, tile=tile)
-        result: NDArray[np.float32] = apply_tiled(
-            self._tile_function(tta), self.header.normalization(image), plan, on_tile=on_tile
-        )
-        return result
-
-    def _settle(self, image: NDArray[Any], probabilities: NDArray[np.float32], tta: str) -> None:
-        """Compute again what hangs on rounding, so that the size of a tile decides nothing."""
-        undecided = hangs_on_rounding(probabilities, self.header.task, self.header.objects)
-        if undecided.any():
-            geometry = self.network.geometry
-            cells = [-(-halo // grid) * grid for halo, grid in zip(geometry.halo, geometry.grid, strict=True)]
-            smallest = plan_tiles(image.shape[1:], geometry, [max(8, cell) for cell in cells])
-            scaled = self.header.normalization(image)
-            settle(self._tile_function(tta), scaled, smallest, result=probabilities, undecided=undecided)
-
-    def _tile_function(self, tta: str) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
         versions = symmetries(self.network.spatial_dims, tta)
         return tile_function(self.network, self.device, versions)
 
@@ -227,17 +229,47 @@ def to_labels(probabilities: NDArray[np.float32], task: str, objects: ObjectConf
     )
 
 
-def hangs_on_rounding(
+def settle_decisions(
+    function: TileFunction,
+    scaled: NDArray[np.float32],
+    geometry: Geometry,
+    probabilities: NDArray[np.float32],
+    header: ModelHeader,
+) -> None:
+    """Compute again, in place, the pixels whose label hangs on rounding, so that the tiles decide nothing.
+
+    Notes
+    -----
+    With d the largest difference that another tiling makes, a pixel further than d from every decision is
+    decided alike by all of them, and a nearer one by its value in a small tile of its own. How large d is
+    depends on the image: it is measured on the tiles computed again, those of the least decided and of the
+    brightest pixel among them, and the band about the decisions is kept `SAFETY` times as wide.
+    """
+    cells = [-(-halo // grid) * grid for halo, grid in zip(geometry.halo, geometry.grid, strict=True)]
+    small = plan_tiles(scaled.shape[1:], geometry, [max(SMALLEST_CELL, cell) for cell in cells])
+    margin = decision_margin(probabilities, header.task, header.objects)
+    if margin is None:
+        return
+    band, settled = 2 * ROUNDING, np.zeros(margin.shape, bool)
+    undecided = margin < band
+    undecided.flat[[margin.argmin(), np.abs(scaled).max(0).argmax()]] = True
+    while undecided.any():
+        largest = settle(function, scaled, small, result=probabilities, undecided=undecided)
+        settled |= undecided
+        band = max(band, SAFETY * largest)
+        undecided = (margin < band) & ~settled
+
+
+def decision_margin(
     probabilities: NDArray[np.float32], task: str, objects: ObjectConfig
-) -> NDArray[np.bool_]:
-    """Pixels so close to a threshold, or to a tie of two classes, that the size of a tile could decide."""
+) -> NDArray[np.float32] | None:
+    """How far each pixel is from a threshold, or from a tie of its two likeliest classes."""
     if task == "semantic":
-        first, second = -np.partition(-probabilities, 1, axis=0)[:2]
-        return np.asarray(first - second < 2 * ROUNDING)
+        second, first = np.partition(probabilities, -2, axis=0)[-2:]
+        return np.asarray((first - second) / 2)
+    foreground = 1 - probabilities[0]
     thresholds = {_threshold(objects), objects.low_threshold or 0.0} - {0.0}
-    near = [abs(1 - probabilities[0] - t) < 2 * ROUNDING for t in sorted(thresholds)]
-    undecided: NDArray[np.bool_] = np.logical_or.reduce([np.zeros(probabilities.shape[1:], bool), *near])
-    return undecided
+    return np.min([np.abs(foreground - t) for t in sorted(thresholds)], axis=0) if thresholds else None
 
 
 def _threshold(objects: ObjectConfig) -> float:
@@ -286,7 +318,8 @@ def tile_function(
     @torch.inference_mode()
     def predict_tile(tile: NDArray[np.float32]) -> NDArray[np.float32]:
         x = torch.from_numpy(np.ascontiguousarray(tile))[None].to(device)
-        total = sum(predict_version(x, turns, mirror)[0] for turns, mirror in versions)
+        with torch.backends.cudnn.flags(allow_tf32=False):  # 10 bits of mantissa are not float32
+            total = sum(predict_version(x, turns, mirror)[0] for turns, mirror in versions)
         mean: NDArray[np.float32] = (total / len(versions)).cpu().numpy()  # type: ignore[union-attr]
         return mean
 

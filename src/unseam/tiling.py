@@ -212,7 +212,7 @@ def settle(
     *,
     result: NDArray[Any],
     undecided: NDArray[np.bool_],
-) -> None:
+) -> float:
     """Compute the undecided pixels of `result` again, in place, in tiles that no choice depends on.
 
     Rounding differs between tiles of different sizes, in the last digits. A pixel that a decision hangs on by
@@ -228,12 +228,22 @@ def settle(
     result : ndarray, (K, *plan.shape)
         Changed where `undecided`, and nowhere else.
     undecided : ndarray of bool, plan.shape
+
+    Returns
+    -------
+    float
+        The largest difference to what `result` held, over all pixels of the tiles computed: how much rounding
+        there is in this image.
     """
+    largest = 0.0
     for index in np.unique(np.argwhere(undecided) // plan.step, axis=0):
         tile = plan.tile(index)
         where = undecided[_slices(tile.write)[1:]]
         output = function(read_mirrored(image, tile.read))[_slices(tile.crop)]
-        result[_slices(tile.write)][:, where] = output[:, where]
+        there = result[_slices(tile.write)]
+        largest = max(largest, float(np.abs(output - there).max()))
+        there[:, where] = output[:, where]
+    return largest
 
 
 def _slices(region: Sequence[tuple[int, int]]) -> tuple[slice, ...]:

@@ -7,11 +7,12 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.cli.conftest import Run
+from tests.cli.conftest import Ran, Run
 from tests.tiny import samples, write_set
 
 from unseam import __version__
@@ -19,6 +20,7 @@ from unseam.cli import commands, main
 from unseam.cli.parser import SECTIONS, build_parser
 from unseam.cli.show import listening, stopping
 from unseam.io.images import read_labels, write_png
+from unseam.model.checkpoint import load_network, save_model
 from unseam.workflow.listener import SILENT, Step
 
 Folders = tuple[Path, Path]
@@ -101,7 +103,21 @@ def test_info_says_what_a_model_is(run: Run, model: Path) -> None:
     assert said.code == 0 and lines["task"] == "instances" and lines["pixel size"] == "0.5 x 0.5 µm"
     assert "base_width 4, depth 1" in lines["network"] and "iterations 40" in lines["training"]
     assert lines["made by"] == f"unseam {__version__}" and "Ronneberger" in lines["cite"]
+    assert lines["trained on"] == "4 images, and none held out to choose the best model"
+    assert "images_" not in lines["training"] and "held out" not in lines
     assert json.loads(run("info", model / "model.safetensors", "--json").out)["task"] == "instances"
+
+
+def test_info_says_what_was_chosen_on_the_held_out_images(run: Run, model: Path, tmp_path: Path) -> None:
+    net, header = load_network(model / "model.safetensors")
+    counts = {"images_learned_from": 17, "images_held_out": 3}
+    chosen = {"held_out_scores": {"ap": 0.51234, "ap50": None}, "chosen_on_them": ["model", "grow"]}
+    other = replace(header, training={"seed": 0, **counts, **chosen})
+    save_model(tmp_path / "m.safetensors", net.state_dict(), other, overwrite=False)
+    out = run("info", tmp_path / "m.safetensors").out
+    assert "training       seed 0\n" in out
+    assert "trained on     17 images, and 3 held out to choose the best model\n" in out
+    assert "held out       ap 0.5123, ap50 -; chosen on them: model, grow\n" in out
 
 
 def test_check_lists_and_judges(run: Run, folders: Folders) -> None:
@@ -244,3 +260,21 @@ def test_a_pipe_that_closes_early_is_no_error(tmp_path: Path) -> None:
         arguments = [sys.executable, "-m", "unseam", "check", str(images), str(labels)]
         ran = subprocess.run(arguments, stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
     assert "Traceback" not in ran.stderr and "BrokenPipe" not in ran.stderr
+
+
+def test_predict_takes_other_thresholds_and_nothing_else(
+    run: Run, model: Path, folders: Folders, tmp_path: Path
+) -> None:
+    def predict(out: str, setting: str) -> Ran:
+        return run(
+            "predict", model, folders[0], "--out", tmp_path / out, "--save", "labels", "--set", setting
+        )
+
+    assert predict("a", "objects.min_size=9999").code == 0
+    results = sorted((tmp_path / "a").iterdir())
+    assert len(results) == 3
+    assert not any(read_labels(path).data.any() for path in results)
+    refused = predict("b", "network.depth=3")
+    assert refused.code == 2
+    assert "a trained model takes objects.threshold and the like" in refused.err
+    assert not (tmp_path / "b").exists()

@@ -17,7 +17,6 @@ from tests.reference import weight_map as reference
 
 from unseam.data.weight_map import (
     border_weight_map,
-    class_balance_weights,
     class_frequencies,
     class_weights,
     paper_weight_map,
@@ -98,16 +97,6 @@ def test_class_weights_are_inverse_frequencies_with_mean_one() -> None:
     np.testing.assert_allclose(class_weights([0.8, 0.0, 0.2]), [0.625, 0, 2.5])
     np.testing.assert_allclose(class_weights([8, 0, 2]), [0.625, 0, 2.5])
     np.testing.assert_array_equal(class_weights([0, 0]), [0, 0])
-
-
-def test_class_balance_weights() -> None:
-    # Labelled: three 0, one 1: 1 / (2 * 3/4) = 2/3, 1 / (2 * 1/4) = 2.
-    target = np.array([[0, 0, 0, 1, -1]])
-    weights = class_balance_weights(target, classes=2)
-    np.testing.assert_allclose(weights, [[2 / 3, 2 / 3, 2 / 3, 2, 0]], rtol=1e-6)
-    assert weights.dtype == np.float32
-    given_frequencies = class_balance_weights(target, classes=2, frequencies=[0.5, 0.5])
-    np.testing.assert_array_equal(given_frequencies, [[1, 1, 1, 1, 0]])
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
@@ -305,24 +294,17 @@ def test_labels_without_an_axis() -> None:
 @pytest.mark.parametrize("target", [np.array([0, 2]), np.array([-2, 0])])
 def test_classes_out_of_range(target: NDArray[np.int64]) -> None:
     with pytest.raises(LabelError, match=r"classes go from .*; expected 0 to 1, and -1 for unknown"):
-        class_balance_weights(target, classes=2)
-    with pytest.raises(LabelError, match="expected 0 to 1"):
         class_frequencies([target], classes=2)
 
 
 def test_classes_that_are_no_integers() -> None:
     with pytest.raises(LabelError, match="labels are float64; give whole numbers"):
-        class_balance_weights(np.array([0.0, 1.0]), classes=2)
+        class_frequencies([np.array([0.0, 1.0])], classes=2)
 
 
 def test_no_classes() -> None:
     with pytest.raises(ConfigError, match="classes is 0; give a number of at least 1"):
         class_frequencies([], classes=0)
-
-
-def test_frequencies_of_a_wrong_length() -> None:
-    with pytest.raises(ShapeError, match="got 3 frequencies for 2 classes; give one for each class"):
-        class_balance_weights(np.array([0, 1]), classes=2, frequencies=[1, 1, 1])
 
 
 @pytest.mark.parametrize("bad", [-0.1, math.nan, math.inf])

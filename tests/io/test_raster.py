@@ -99,6 +99,16 @@ def test_cmyk_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_no_image_is_too_large(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / f"a{suffix}", np.full((3, 4), 7, np.uint8))
+    monkeypatch.setattr(PillowImage, "MAX_IMAGE_PIXELS", 5)  # Pillow refuses 11 pixels then
+    with pytest.raises(PillowImage.DecompressionBombError):
+        PillowImage.open(path)
+    assert read_raster(path).data.tolist() == [[7] * 4] * 3
+    assert PillowImage.MAX_IMAGE_PIXELS == 5
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
 def test_a_file_cut_short_is_an_error(tmp_path: Path, suffix: str, part: float) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)

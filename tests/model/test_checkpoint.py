@@ -197,3 +197,9 @@ def test_weights_that_do_not_fit_the_header(changes: dict[str, Any], tmp_path: P
 def test_the_module_never_pickles() -> None:
     source = Path(checkpoint.__file__).read_text()
     assert "torch.load" not in source and "torch.save(" not in source and "import pickle" not in source
+
+
+def test_a_header_that_is_no_json_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        saved(tmp_path / "m.safetensors", replace(HEADER, training={"ap": np.nan}))
+    assert not (tmp_path / "m.safetensors").exists()

@@ -88,7 +88,7 @@ def written(report: Report, folder: Path) -> Page:
 def test_the_page_says_what_happened(tmp_path: Path) -> None:
     page = written(a_report(), tmp_path)
     text = re.sub(r"\s+", " ", page.text)
-    assert "Of 4 objects in 2 images, 3 are found with the right outline; 1 is missed." in text
+    assert "Of 4 objects in 2 images, 3 are found (IoU 0.5 or more, 1.00 in the mean); 1 is missed." in text
     assert "0.750AP at IoU 0.5" in text.replace(" AP", "AP")  # 3 of 3 + 1
     assert "75 % of 4 true" in text
     for heading in ("Training", "Scores", "The worst objects", "Images, worst first", "How it was made"):
@@ -196,5 +196,5 @@ def test_a_report_on_real_nuclei_is_small(real_data: Path, tmp_path: Path) -> No
         images.append(ReportImage(one, data, labels, np.where(labels % 5 == 1, 0, labels)))
     page = written(Report("Nuclei", images=images), tmp_path)
     n_true = sum(len(np.unique(one.labels_pred)) - 1 for one in images)
-    assert f"{n_true:,} are found with the right outline" in page.text
+    assert f"{n_true:,} are found (IoU 0.5 or more)" in page.text
     assert (tmp_path / "report.html").stat().st_size < 4 * 500_000  # so 30 images stay below 15 MB

@@ -61,17 +61,22 @@ def test_tally_counts_each_object_once() -> None:
 
 def test_verdict_says_the_counts() -> None:
     assert verdict(Tally(hit=87, merged=5, split=1, missed=7, false=3), 4) == (
-        "Of 100 objects in 4 images, 87 are found with the right outline; 5 are merged with a neighbour, "
+        "Of 100 objects in 4 images, 87 are found (IoU 0.5 or more); 5 are merged with a neighbour, "
         "1 is split and 7 are missed. 3 predicted objects match no true object."
     )
+
+
+def test_verdict_says_how_well_the_outlines_fit_where_it_is_known() -> None:
+    found = verdict(Tally(hit=3), 2, 0.8349)
+    assert found == "All 3 objects in 2 images are found (IoU 0.5 or more, 0.83 in the mean)."
 
 
 @pytest.mark.parametrize(
     ("counts", "text"),
     [
-        (Tally(hit=2), "All 2 objects in 1 image are found with the right outline."),
-        (Tally(hit=1), "The one object in 1 image is found with the right outline."),
-        (Tally(missed=3), "Of 3 objects in 1 image, none are found with the right outline; 3 are missed."),
+        (Tally(hit=2), "All 2 objects in 1 image are found (IoU 0.5 or more)."),
+        (Tally(hit=1), "The one object in 1 image is found (IoU 0.5 or more)."),
+        (Tally(missed=3), "Of 3 objects in 1 image, none are found (IoU 0.5 or more); 3 are missed."),
         (Tally(), "There are no true objects in 1 image."),
         (Tally(false=1), "There are no true objects in 1 image. 1 predicted object matches no true object."),
     ],

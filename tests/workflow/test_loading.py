@@ -217,11 +217,22 @@ def test_a_path_without_labels_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("split", "expected"),
-    [("train", ["a", "c"]), ("test", ["b", "c"]), (None, ["a", "b", "c"])],  # c is of every split
+    [("train", ["a"]), ("test", ["b"]), (None, ["a", "b", "c"])],  # c is of no split
 )
 def test_the_rows_of_a_split_are_taken(tmp_path: Path, split: str | None, expected: list[str]) -> None:
     file = csv_of(tmp_path, {"a": "train", "b": "test", "c": ""})
     assert [sample.stem for sample in load(file, split=split).samples] == expected
+    left_out = "; 1 row without a split is left out" if split else ""
+    assert describe_pairing(pair_files(file, None, split)).endswith(f".png{left_out}")
+
+
+@pytest.mark.parametrize("column", [True, False])
+def test_where_no_row_names_a_split_all_are_taken(tmp_path: Path, column: bool) -> None:
+    file = csv_of(tmp_path, {"a": "", "b": ""})
+    if not column:
+        file.write_text("\n".join(line.rpartition(",")[0] for line in file.read_text().splitlines()))
+    assert [sample.stem for sample in load(file, split="train").samples] == ["a", "b"]
+    assert describe_pairing(pair_files(file, None, "train")) == "pairs: 2, as a.png with a.png"
 
 
 def test_a_split_without_rows_is_refused(tmp_path: Path) -> None:

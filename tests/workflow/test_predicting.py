@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+import torch
 from PIL import Image as PillowImage
 from tests.tiny import samples, trained_run, untrained, write_set
 
@@ -212,6 +213,41 @@ def test_too_little_memory_for_an_image_is_told(
     assert "is too large for the free memory; close other programs" in str(outcome.error)
 
 
+@pytest.mark.parametrize(
+    "failure",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] . DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_memory_that_pytorch_lacks_for_one_image_stops_no_other(
+    model: Model, cell: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: RuntimeError
+) -> None:
+    write_png(cell.parent / "b.png", np.zeros((20, 20), np.uint8))
+    predicted = Model.predict
+
+    def fail(self: Model, image: Any, **options: Any) -> Any:
+        if image.shape[-1] == 20:
+            raise failure
+        return predicted(self, image, **options)
+
+    monkeypatch.setattr(Model, "predict", fail)
+    bad, good = predict(model, cell.parent, tmp_path / "out")
+    assert "b.png is too large for the free memory" in str(bad.error) and good.error is None
+    assert names(tmp_path / "out") == ALL
+
+
+def test_another_error_of_pytorch_is_not_hidden(
+    model: Model, cell: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(Model, "predict", fail)
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        predict(model, cell, tmp_path / "out")
+
+
 def test_resuming_does_only_what_is_missing(model: Model, tmp_path: Path) -> None:
     images, _ = write_set(tmp_path, samples(3))
     out = tmp_path / "out"
@@ -315,6 +351,15 @@ def test_inputs_that_cannot_be_told_apart_or_found(model: Model, cell: Path, tmp
         predict(model, tmp_path / "nowhere.tif", tmp_path / "out")
     with pytest.raises(OutputError, match="is a file; give a folder for the results"):
         predict(model, cell, cell)
+
+
+def test_no_two_images_may_share_any_result(model: Model, cell: Path, tmp_path: Path) -> None:
+    write_png(tmp_path / "in" / "cell_probabilities.png", np.zeros((8, 8), np.uint8))
+    words = r"cell.tif and .*cell_probabilities.png would both be written to cell_probabilities.tif; predict"
+    with pytest.raises(InputError, match=words):
+        predict(model, cell.parent, tmp_path / "out")
+    predict(model, cell.parent, tmp_path / "out", save=["labels"])
+    assert names(tmp_path / "out") == ("cell.tif", "cell_probabilities.tif")
 
 
 def test_the_four_results_of_an_image_have_different_names() -> None:

@@ -47,7 +47,8 @@ def test_about_a_run_tells_network_data_and_time(tmp_path: Path) -> None:
     about = about_run(tmp_path / "run")
     headline = dict(about["headline"])
     assert headline["network"] == "2-D U-Net, depth 1, base width 2"
-    assert headline["trained on"].startswith("2 images, ")
+    assert headline["trained on"].startswith("2 images, and none held out to choose the best model; ")
+    assert headline["trained on"].endswith(" objects in all")
     assert headline["training"].startswith("2 iterations in 0:0")
     assert about["history"] == ({"iteration": 2.0, "loss": 0.5},)
     (tmp_path / "run/history.csv").unlink()

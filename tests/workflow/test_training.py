@@ -34,7 +34,7 @@ from unseam.errors import (
 from unseam.io.images import write_tiff
 from unseam.prediction import Model, load_model
 from unseam.workflow.listener import SILENT, Listener, Step
-from unseam.workflow.run import read_history
+from unseam.workflow.run import FILES, about_run, read_history
 from unseam.workflow.training import configure, train, uses_bfloat16
 
 RUN_FILES = {
@@ -120,15 +120,41 @@ def test_the_model_says_what_it_was_trained_on(run: Path) -> None:
     assert header.fingerprint is not None and header.fingerprint.n_images == 4
     summary = header.training
     assert (summary["preset"], summary["seed"], summary["iterations"]) == ("default", 0, 6)
-    assert set(summary["held_out"]) == {"ap", "ap50", "dice"} and summary["seconds"] > 0
+    assert set(summary["held_out_scores"]) == {"ap", "ap50", "dice"} and summary["seconds"] > 0
+    assert summary["chosen_on_them"] == ["model", "threshold", "low_threshold", "grow"]
+    assert (summary["images_learned_from"], summary["images_held_out"]) == (3, 1)
+    (fact,) = (value for name, value in about_run(run)["headline"] if name == "trained on")
+    assert fact.startswith("3 images, and 1 held out to choose the best model; ")
 
 
 def test_the_configuration_written_is_the_one_decided(run: Path) -> None:
     config = Config().updated(read_toml(run / "config.toml"))
     assert config.train.patch == (28, 28) and config.network.classes == 2
-    assert config.objects.threshold is not None and config.train.iterations == 6
+    assert config.objects.min_size is not None and config.train.iterations == 6
     stated = {key: value for key, value in state_of(run)["run"].items() if key != "images"}
     assert config == Config().updated(stated)
+
+
+def test_what_was_left_open_is_left_open_in_the_configuration_written(run: Path, tmp_path: Path) -> None:
+    assert set(read_toml(run / "config.toml")["objects"]) == {"min_size", "fill_holes"}
+    again = trained(CELLS, tmp_path / "again", settings=read_toml(run / "config.toml"), iterations=None)
+    assert again.header.training["chosen_on_them"] == ["model", "threshold", "low_threshold", "grow"]
+    trained(CELLS, tmp_path / "set", settings=settings(objects={"grow": 2}), iterations=1)
+    assert set(read_toml(tmp_path / "set/config.toml")["objects"]) == {"min_size", "fill_holes", "grow"}
+
+
+def test_a_score_that_is_undefined_is_none_in_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = {"ap": np.nan, "dice": 0.5}
+    monkeypatch.setattr("unseam.workflow.training.validate", lambda *_: scores)
+    said: list[str] = []
+    trained(CELLS, tmp_path, iterations=1, listener=Listener(said.append))
+    with safe_open(tmp_path / "model.safetensors", framework="np") as file:
+        header = file.metadata()["unseam_model"]
+    assert json.loads(header)["training"]["held_out_scores"] == {"ap": None, "dice": 0.5}
+    assert "NaN" not in header
+    assert any(line.startswith("held-out images: ap \N{EN DASH}, dice 0.500 (chosen on") for line in said)
 
 
 def test_the_history_has_a_score_for_each_validation(run: Path) -> None:
@@ -176,9 +202,12 @@ def test_what_is_set_for_objects_is_not_chosen_anew(tmp_path: Path) -> None:
     said: list[str] = []
     model = trained(CELLS, tmp_path / "all", settings=settings(objects=given), listener=Listener(said.append))
     assert {name: getattr(model.header.objects, name) for name in given} == given
-    assert any(line.endswith("(core above 0.37, grown by 3 px above 0.21: as given)") for line in said)
-    one = trained(CELLS, tmp_path / "one", settings=settings(objects={"grow": 3}))
-    assert one.header.objects.grow == 3
+    assert any(line.endswith(" (chosen on them: the model)") for line in said)
+    listener = Listener(said.append)
+    one = trained(CELLS, tmp_path / "one", settings=settings(objects={"grow": 3}), listener=listener).header
+    chosen = f"threshold {one.objects.threshold:g}, low_threshold {one.objects.low_threshold:g}"
+    assert one.objects.grow == 3
+    assert any(line.endswith(f" (chosen on them: the model, {chosen})") for line in said)
 
 
 def test_what_is_found_and_decided_is_told(tmp_path: Path) -> None:
@@ -222,8 +251,8 @@ def test_three_classes_are_learned_as_classes(tmp_path: Path) -> None:
         settings=settings(network={"base_width": 4}, train={"learning_rate": 0.02, "average": 0.8}),
     )
     assert model.header.task == "semantic" and model.network.classes == 3
-    assert set(model.header.training["held_out"]) == {"dice", "iou"}
-    assert model.header.training["held_out"]["dice"] > 0.6  # by chance it would be about a third
+    assert set(model.header.training["held_out_scores"]) == {"dice", "iou"}
+    assert model.header.training["held_out_scores"]["dice"] > 0.6  # by chance it would be about a third
     found = model.predict(image)
     assert found.labels.shape == labels.shape and set(np.unique(found.labels)) == {0, 1, 2}
 
@@ -286,7 +315,7 @@ def test_few_images_are_all_learned_from(tmp_path: Path, count: int) -> None:
     said: list[str] = []
     model = trained(CELLS[:count], tmp_path, listener=Listener(said.append))
     assert f"images: {count} to learn from, 0 held out to choose the best model" in said
-    assert model.header.training["held_out"] == {} and model.header.training["best_score"] is None
+    assert model.header.training["held_out_scores"] == {} and model.header.training["best_score"] is None
     assert state_of(tmp_path)["step"] == 6
 
 
@@ -351,6 +380,25 @@ def test_a_run_is_resumed_with_its_own_images_only(run: Path) -> None:
         trained(brighter, run, resume=True)
 
 
+@pytest.mark.parametrize("spoil", ["image", "labels", "order"])
+def test_what_the_fingerprint_does_not_show_is_refused_too(run: Path, spoil: str) -> None:
+    others = list(CELLS)
+    if spoil == "order":
+        others.reverse()
+    else:  # the same values in other places
+        others[1] = replace(CELLS[1], **{spoil: np.ascontiguousarray(getattr(CELLS[1], spoil)[..., ::-1])})
+    words = "started with other images or labels, or with these in another order; give the same, or --overw"
+    with pytest.raises(ConfigError, match=words):
+        trained(others, run, resume=True)
+
+
+def test_a_run_is_resumed_in_its_own_precision_only(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unseam.workflow.training.uses_bfloat16", lambda *_: True)
+    words = r"started with train.precision = float32 and is resumed with bfloat16; give the same"
+    with pytest.raises(ConfigError, match=words):
+        trained(CELLS, run, resume=True)
+
+
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     (tmp_path / "checkpoint.safetensors").write_bytes(b"not a checkpoint")
     with pytest.raises(FileReadError, match="train again without --resume"):
@@ -366,6 +414,15 @@ def test_a_run_that_is_there_is_neither_continued_nor_replaced_unasked(run: Path
     with pytest.raises(OutputExistsError, match=words):
         trained(CELLS, run)
     assert contents(run) == before
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_file_of_a_run_is_replaced_unasked(tmp_path: Path, name: str) -> None:
+    assert set(FILES) == RUN_FILES
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(OutputExistsError, match=rf"holds a run already \({name}\); --resume goes on with it"):
+        trained(CELLS, tmp_path)
+    assert contents(tmp_path) == {name: b"mine"}
 
 
 def test_a_run_may_be_replaced(tmp_path: Path) -> None:

@@ -37,6 +37,25 @@ def test_other_seeds_hold_other_images_out() -> None:
     assert len({tuple(s.stem for s in hold_out(some, 0.15, seed)[1]) for seed in range(5)}) > 1
 
 
+@pytest.mark.parametrize(("share", "fewest"), [(0.1, 1), (0.5, 6), (0.9, 11)])
+def test_the_frames_of_a_series_stay_together(share: float, fewest: int) -> None:
+    # Two films of four frames, and four single images; as many as were asked for where a group is left.
+    stems = [*(f"film_{film}_t{t:03}" for film in "ab" for t in range(4)), "c", "d", "e_t2", "t003"]
+    some = [replace(CELLS[0], stem=stem) for stem in stems]
+    for seed in range(20):
+        learn, test = ([s.stem for s in part] for part in hold_out(some, share, seed))
+        assert learn and sorted(learn + test) == sorted(stems)
+        assert len(test) >= min(fewest, 12 - 4)
+        for film in ("film_a_", "film_b_"):
+            assert sum(stem.startswith(film) for stem in test) in (0, 4)
+    assert {len(hold_out(some, 0.1, seed)[1]) for seed in range(20)} == {1, 4}
+
+
+def test_a_set_that_is_one_series_is_not_divided() -> None:
+    film = [replace(CELLS[0], stem=f"film_t{t:03}") for t in range(8)]
+    assert hold_out(film, 0.5, seed=0) == (tuple(film), ())
+
+
 def test_class_scores_by_hand() -> None:
     # Class 1: tp 2, fp 1, fn 1, Dice 4/6, IoU 2/4. Class 2: tp 1, fp 1, fn 1, Dice 2/4, IoU 1/3.
     # Class 3 is nowhere; the last pixel is unknown.

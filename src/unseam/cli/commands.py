@@ -12,6 +12,7 @@ from typing import Any
 
 from unseam.cli.show import listening, stopping
 from unseam.config import Config, DataConfig, TrainConfig, parse_assignment, read_toml
+from unseam.errors import ConfigError
 
 
 def train(options: Namespace) -> int:
@@ -43,9 +44,10 @@ def predict(options: Namespace) -> int:
     from unseam.prediction import load_model
     from unseam.workflow.predicting import predict_files
 
+    model = load_model(options.model, device=options.device).with_objects(**_object_changes(options))
     with listening() as listener:
         outcomes = predict_files(
-            load_model(options.model, device=options.device),
+            model,
             options.inputs,
             options.out,
             tile=options.tile,
@@ -61,6 +63,19 @@ def predict(options: Namespace) -> int:
     failed = [outcome.error for outcome in outcomes if outcome.error]
     print(f"{len(outcomes) - len(failed)} of {len(outcomes)} images are in {options.out}")
     return max((error.exit_code for error in failed), default=0)
+
+
+def _object_changes(options: Namespace) -> dict[str, Any]:
+    """What `--set` of predict changes; a trained network's other settings cannot be changed any more."""
+    changes: dict[str, Any] = {}
+    for assignment in options.set:
+        for section, values in parse_assignment(assignment).items():
+            if section != "objects":
+                raise ConfigError(
+                    f"--set {assignment} was given; a trained model takes objects.threshold and the like"
+                )
+            changes |= values
+    return changes
 
 
 def evaluate(options: Namespace) -> int:
@@ -124,6 +139,7 @@ def info(options: Namespace) -> int:
     """`unseam info`."""
     from unseam.fingerprint import describe
     from unseam.model.checkpoint import read_header
+    from unseam.workflow.run import trained_on
 
     path = Path(options.model)
     header = read_header(path / "model.safetensors" if path.is_dir() else path)
@@ -137,9 +153,15 @@ def info(options: Namespace) -> int:
     print(f"objects        {_pairs(asdict(header.objects))}")
     pixel = " x ".join(f"{s:g}" for s in header.spacing) + " µm" if header.spacing else "unknown"
     print(f"pixel size     {pixel}")
-    print(f"training       {_pairs(header.training)}")
+    training = dict(header.training)
+    scores, chosen = training.pop("held_out_scores", {}), training.pop("chosen_on_them", [])
+    print(f"training       {_pairs({k: v for k, v in training.items() if not k.startswith('images_')})}")
+    print(f"trained on     {trained_on(header)}")
+    if scores:
+        numbers = _pairs({name: _number(value) for name, value in scores.items()})
+        print(f"held out       {numbers}; chosen on them: {', '.join(chosen)}")
     for line in describe(header.fingerprint) if header.fingerprint else []:
-        print(f"trained on     {line}")
+        print(f"images         {line}")
     print(f"made by        unseam {header.unseam_version}")
     print(f"cite           {header.citation}")
     return 0

@@ -84,6 +84,14 @@ def _predict(commands: Any) -> None:
         help="what to write (default: %(default)s)",
     )
     command.add_argument("--split", help="of a CSV file, the rows to take, as test")
+    command.add_argument(
+        "--set",
+        metavar="K=V",
+        action="append",
+        default=[],
+        help="how probabilities become objects, as objects.threshold=0.6; also low_threshold, grow, "
+        "min_size, fill_holes (default: as chosen in training)",
+    )
     command.add_argument("--axes", help="axes of images whose file does not state them, as TYX or ZYX")
     command.add_argument(
         "--pixel-size", type=float, metavar="UM", help="pixel size where none is stated, micrometres"

@@ -17,10 +17,11 @@ from torch import Tensor
 from unseam.augment import change_intensities, coordinates, draw_recipe, sample
 from unseam.config import AugmentConfig, LossConfig
 from unseam.data.sample import IGNORE, Sample
-from unseam.data.weight_map import class_weights, paper_weight_map, plugin_weight_map
+from unseam.data.weight_map import class_frequencies, class_weights, paper_weight_map, plugin_weight_map
 from unseam.errors import LabelError
 from unseam.instances import carve_gaps
 from unseam.normalize import Normalization
+from unseam.plan import COARSE
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,9 @@ def prepare(
         If no pixel of the whole set has a known class.
     """
     targets = [target_classes(s.labels, task=task, carve=config.carve) for s in samples]
-    counts = sum(np.bincount(t[t != IGNORE], minlength=classes) for t in targets)
-    if not np.sum(counts):
+    frequencies = class_frequencies(targets, classes=classes)
+    if not frequencies.any():
         raise LabelError("every pixel of the labels is ignored; annotate some, or leave --ignore out")
-    frequencies = np.asarray(counts) / np.sum(counts)
     per_class = class_weights(frequencies) if config.balance else np.ones(classes)
 
     def tensor(array: NDArray[np.float32] | NDArray[np.int32]) -> Tensor:
@@ -116,8 +116,8 @@ def _weight_map(
 
 
 def is_anisotropic(spacing: Sequence[float] | None) -> bool:
-    """Whether the steps along the axes differ by half or more."""
-    return spacing is not None and max(spacing) >= 1.5 * min(spacing)
+    """Whether an axis is coarse, as the plan has it."""
+    return spacing is not None and max(spacing) >= COARSE * min(spacing)
 
 
 def _relative(spacing: Sequence[float] | None) -> tuple[float, ...] | None:

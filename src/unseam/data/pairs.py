@@ -47,6 +47,7 @@ class Pairing:
     pairs: tuple[Pair, ...]
     images_without_labels: tuple[Path, ...] = ()
     labels_without_image: tuple[Path, ...] = ()
+    images_without_split: tuple[Path, ...] = ()
 
 
 def find_pairs(images: str | Path, labels: str | Path) -> Pairing:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,9 @@ from numpy.typing import NDArray
 
 IGNORE = -1
 """The label of a pixel whose truth is unknown; it counts nowhere."""
+
+FEWEST_TO_HOLD_OUT = 4
+"""With fewer annotated images none is held out to choose the best model by."""
 
 
 @dataclass(frozen=True)
@@ -32,3 +37,19 @@ class Sample:
     image: NDArray[Any]
     labels: NDArray[np.int32]
     spacing: tuple[float, ...] | None = None
+
+
+def digest(samples: Iterable[Sample]) -> str:
+    """Return a number, as text, that changes with any name, pixel or label, and with their order."""
+    whole = hashlib.blake2b(digest_size=16)
+    for sample in samples:
+        whole.update(f"{sample.stem}\n".encode())
+        for array in (sample.image, sample.labels):
+            whole.update(array_digest(array))
+    return whole.hexdigest()
+
+
+def array_digest(array: NDArray[Any]) -> bytes:
+    """Return a number, as bytes, that changes with any value, the shape or the dtype."""
+    head = f"{array.shape} {array.dtype}".encode()
+    return hashlib.blake2b(head + np.ascontiguousarray(array).tobytes()).digest()

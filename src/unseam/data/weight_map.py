@@ -153,41 +153,6 @@ def class_weights(frequencies: Sequence[float] | NDArray[np.float64]) -> NDArray
     return weights
 
 
-def class_balance_weights(
-    target: Labels, *, classes: int, frequencies: Sequence[float] | NDArray[np.float64] | None = None
-) -> Floats:
-    """Return w_c(x): for each pixel the weight of its class; 0 where the class is unknown.
-
-    Parameters
-    ----------
-    target : ndarray of int, (*spatial)
-        Class map, 0 to ``classes - 1``; -1 is unknown.
-    classes : int, >= 1
-        Number of classes, background included.
-    frequencies : sequence of float, (classes,), optional
-        Frequencies over the whole training set (`class_frequencies`). Default: those of this target alone.
-
-    Returns
-    -------
-    ndarray of float32, (*spatial)
-
-    Raises
-    ------
-    LabelError
-        If the target is not of integers, or holds a class out of range.
-    ShapeError
-        If `frequencies` is not one number per class.
-    ConfigError
-        If a frequency is negative or not finite.
-    """
-    _check_classes(target, classes)
-    if frequencies is None:
-        frequencies = class_frequencies([target], classes=classes)
-    if len(frequencies) != classes:
-        raise ShapeError(f"got {len(frequencies)} frequencies for {classes} classes; give one for each class")
-    return _per_class(target, class_weights(frequencies))
-
-
 def paper_weight_map(
     labels: Labels,
     *,

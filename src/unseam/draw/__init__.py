@@ -4,7 +4,7 @@ Arrays go in, arrays or PNG files come out. matplotlib is imported only where a 
 pyplot: nothing here touches global state, so figures may be drawn from threads and without a display.
 """
 
-from unseam.draw.arrays import colours_of, display, label_image, middle_slice, outlines, overlay
+from unseam.draw.arrays import colours_of, display, middle_slice, outlines, overlay
 from unseam.draw.history import curves, curves_figure
 from unseam.draw.patches import patches_figure
 
@@ -13,7 +13,6 @@ __all__ = [
     "curves",
     "curves_figure",
     "display",
-    "label_image",
     "middle_slice",
     "outlines",
     "overlay",

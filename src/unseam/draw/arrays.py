@@ -169,13 +169,6 @@ def overlay(image: Image, labels: Labels, colours: Mapping[int, Colour] | None =
     return picture
 
 
-def label_image(labels: Labels) -> Rgb:
-    """Return labels (Y, X) as filled colours on black, uint8 (Y, X, 3); background and ignored are black."""
-    _check_labels(labels)
-    ids, which = np.unique(labels, return_inverse=True)
-    return colours_of(ids)[which].reshape(*labels.shape, 3)
-
-
 def colours_of(ids: NDArray[np.integer[Any]], *, shaded: bool = True) -> Rgb:
     """Return the colour, uint8 (N, 3), of each object id: of the id alone; 0 and below are black.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,8 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from unseam.errors import InputError, UnseamError
 from unseam.io.atomic import replacing
@@ -66,19 +67,17 @@ def read_raster(path: Path, *, palette_index: bool = False) -> Decoded:
 
 
 def _read_with_pillow(path: Path, header: bytes, palette_index: bool) -> Decoded:
-    with warnings.catch_warnings():
-        # Slides of 100 megapixels are ordinary in microscopy; Pillow warns of an attack.
-        warnings.simplefilter("ignore", PillowImage.DecompressionBombWarning)
-        with PillowImage.open(path, formats=("PNG", "JPEG")) as picture:
-            picture.load()
-            if picture.mode == "CMYK":
-                raise InputError(f"{path} has CMYK (printing) colours; save it as RGB or grey")
-            if picture.mode == "P" and not palette_index:
-                mode = "RGBA" if "transparency" in picture.info else "RGB"
-            else:
-                mode = "L" if picture.mode == "1" else picture.mode
-            pixels = np.asarray(picture.convert(mode))
     is_png = header.startswith(_PNG_SIGNATURE)
+    # Not by PillowImage.open, which refuses slides of 200 megapixels, ordinary in microscopy, as an attack.
+    with PngImageFile(path) if is_png else JpegImageFile(path) as picture:
+        picture.load()
+        if picture.mode == "CMYK":
+            raise InputError(f"{path} has CMYK (printing) colours; save it as RGB or grey")
+        if picture.mode == "P" and not palette_index:
+            mode = "RGBA" if "transparency" in picture.info else "RGB"
+        else:
+            mode = "L" if picture.mode == "1" else picture.mode
+        pixels = np.asarray(picture.convert(mode))
     if is_png and header[24] in (2, 4) and header[25] == 0:
         # Pillow stretches 2- and 4-bit grey to 0..255; labels need the values as stored.
         pixels = pixels // (255 // (2 ** header[24] - 1))

@@ -74,7 +74,7 @@ def save_model(path: Path, state_dict: dict[str, Tensor], header: ModelHeader, *
     tensors = {key: value.detach().cpu().contiguous() for key, value in state_dict.items()}
     with replacing(path, overwrite=overwrite) as temporary:
         try:
-            save_file(tensors, temporary, metadata={"unseam_model": json.dumps(document)})
+            save_file(tensors, temporary, metadata={"unseam_model": json.dumps(document, allow_nan=False)})
         except SafetensorError as error:  # which is no OSError, though the disk is full
             raise OutputError(f"cannot write {path}: {error}; nothing was changed") from error
 

@@ -56,6 +56,8 @@ class UNet(nn.Module):
         Normalise after each convolution of a level; see `fold_batch_norm`.
     dropout : float
         Probability of dropping a value at the end of the contracting path, 0 to 1.
+    generator : torch.Generator, optional
+        What the weights are drawn with, as the paper does; see `initialise`.
 
     Raises
     ------
@@ -90,6 +92,7 @@ class UNet(nn.Module):
         kernels: Sequence[Sequence[int]] | None = None,
         batch_norm: bool = False,
         dropout: float = 0.5,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         _check_options(in_channels, classes, spatial_dims, base_width, depth, dropout)
@@ -116,6 +119,7 @@ class UNet(nn.Module):
             for width, kernel in zip(widths[:-1], kernels, strict=False)
         )
         self.head = Convolution[spatial_dims](widths[0], classes, kernel_size=1)
+        initialise(self, generator)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits of the centre of a tile: (B, C, *spatial) to (B, classes, *geometry.output(spatial))."""
@@ -161,7 +165,7 @@ def centre_crop(x: Tensor, shape: Sequence[int]) -> Tensor:
     return x
 
 
-def initialise(net: UNet, generator: torch.Generator) -> None:
+def initialise(net: UNet, generator: torch.Generator | None = None) -> None:
     """Draw the weights from N(0, sqrt(2 / N)), N the incoming connections of one neuron; biases are 0.
 
     In an up-convolution whose kernel is its stride a neuron receives one position of the map below,

@@ -52,12 +52,18 @@ def sentence(report: Report, total: Tally, n_judged: int) -> str:
     if report.semantic and report.scores:
         return words.verdict_of_pixels(report.scores.get("dice"), report.scores.get("pixel_error"), n_images)
     if n_judged:
-        return words.verdict(total, n_judged)
+        return words.verdict(total, n_judged, _mean_iou(report) if total.hit else math.nan)
     if n_images:
         return words.verdict_without_truth(
             sum(_n_objects(one.labels_pred) for one in report.images), n_images
         )
     return ""
+
+
+def _mean_iou(report: Report) -> float:
+    """Mean IoU of the objects found: panoptic quality is F1 times it."""
+    pq, f1 = report.scores.get("pq"), report.scores.get("f1_50")
+    return pq / f1 if pq is not None and f1 else math.nan
 
 
 def _n_objects(labels: NDArray[Any]) -> int:

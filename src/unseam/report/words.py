@@ -12,7 +12,7 @@ NOTHING = "\N{EN DASH}"
 """Stands for a number that is undefined."""
 
 KINDS = {
-    "hit": "found with the right outline: IoU 0.5 or more, even where a smaller piece lies beside",
+    "hit": "found: IoU 0.5 or more, even where a smaller piece lies beside",
     "merged": "two or more true objects joined into one predicted object",
     "split": "one true object cut into several predicted objects",
     "missed": "a true object that the prediction lacks, or outlines too badly to count (IoU below 0.5)",
@@ -121,8 +121,12 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def verdict(of: Tally, n_images: int) -> str:
-    """Return the result in plain words: how many objects are right, and what became of the others."""
+def verdict(of: Tally, n_images: int, mean_iou: float = math.nan) -> str:
+    """Return the result in plain words: how many objects are found, and what became of the others.
+
+    `mean_iou` is that of the objects found, NaN where it is not known.
+    """
+    found = f"found (IoU 0.5 or more{'' if math.isnan(mean_iou) else f', {mean_iou:.2f} in the mean'})"
     images = f"in {plural(n_images, 'image')}"
     false = (
         f"{plural(of.false, 'predicted object')} {'matches' if of.false == 1 else 'match'} no true object."
@@ -131,7 +135,7 @@ def verdict(of: Tally, n_images: int) -> str:
         return f"There are no true objects {images}." + (f" {false}" if of.false else "")
     if of.hit == of.n_true:
         whole = "The one object" if of.n_true == 1 else f"All {of.n_true:,} objects"
-        first = f"{whole} {images} {_is(of.n_true)} found with the right outline."
+        first = f"{whole} {images} {_is(of.n_true)} {found}."
     else:
         wrong = [
             f"{count:,} {_is(count)} {what}"
@@ -143,8 +147,8 @@ def verdict(of: Tally, n_images: int) -> str:
             if count
         ]
         first = (
-            f"Of {plural(of.n_true, 'object')} {images}, {_some(of.hit)} {_is(of.hit)} found with the right "
-            f"outline; {_listed(wrong)}."
+            f"Of {plural(of.n_true, 'object')} {images}, {_some(of.hit)} {_is(of.hit)} {found}; "
+            f"{_listed(wrong)}."
         )
     return f"{first} {false}" if of.false else first
 

@@ -19,6 +19,10 @@ from unseam.training.schedule import learning_rate, update_average
 from unseam.training.state import State
 
 LOG_STEPS = 10
+PASSES_AT_THE_END = 3
+"""Predictions of the held-out images after the last step: to validate, to choose thresholds, to score."""
+VALIDATION_SHARE = 0.2
+"""Share of a budget of minutes that validations may take."""
 LARGEST_GRADIENT = 5.0
 """Gradients are scaled down to this norm: one odd patch then cannot throw the weights away."""
 
@@ -90,7 +94,7 @@ def fit(state: State, sampler: PatchSampler, config: Config, hooks: Hooks, *, lo
             losses.clear()
         hooks.progress(Progress(state.step, clock.fraction(), loss, _last_score(state), clock.seconds_left()))
         if clock.validations_due() > due:
-            _validate(state, hooks, loss, rate)
+            _validate(state, hooks, loss, rate, clock)
             due, validated_at = clock.validations_due(), state.step
             last_checkpoint = -math.inf
         if time.monotonic() - last_checkpoint > config.train.checkpoint_seconds:
@@ -98,7 +102,7 @@ def fit(state: State, sampler: PatchSampler, config: Config, hooks: Hooks, *, lo
             hooks.checkpoint(state)
             last_checkpoint, saved_at = time.monotonic(), state.step
     if validated_at != state.step:  # stopped, or out of time between two steps
-        _validate(state, hooks, loss, learning_rate(config.train, clock.fraction()))
+        _validate(state, hooks, loss, learning_rate(config.train, clock.fraction()), clock)
         saved_at = -1
     if saved_at != state.step:
         hooks.checkpoint(state)
@@ -136,14 +140,21 @@ def channels_last(x: Tensor) -> Tensor:
 @contextmanager
 def seeded(seed: int, step: int, device: torch.device) -> Iterator[None]:
     """Within the block dropout draws from (seed, step); the caller's generators are left as they were."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.random.manual_seed((seed * 1_000_003 + step) % 2**63)
+    generator = torch.default_generator
+    if device.type == "cuda":
+        index = torch.cuda.current_device() if device.index is None else device.index
+        generator = torch.cuda.default_generators[index]
+    before = generator.get_state()
+    generator.manual_seed((seed * 1_000_003 + step) % 2**63)
+    try:
         yield
+    finally:
+        generator.set_state(before)
 
 
-def _validate(state: State, hooks: Hooks, loss: float, rate: float) -> None:
-    scores = hooks.validate(state.average)
+def _validate(state: State, hooks: Hooks, loss: float, rate: float, clock: _Clock) -> None:
+    with clock.timing_validation():
+        scores = hooks.validate(state.average)
     state.validations += 1
     state.history.append(_row(state, loss, rate) | {f"val_{name}": value for name, value in scores.items()})
     score = next(iter(scores.values()), float("nan"))
@@ -185,10 +196,15 @@ def _why_not_finite(batch: Batch, state: State, rate: float, *, loss: float) -> 
 
 
 class _Clock:
-    """How much of the budget is spent: in steps, or in seconds over all resumptions."""
+    """How much of the budget is spent: in steps, or in seconds over all resumptions.
+
+    A budget of minutes includes what comes after the last step, and slow validations become fewer.
+    """
 
     def __init__(self, state: State, config: Config) -> None:
         self._state, self._config = state, config.train
+        self._budget = 60 * (config.train.minutes or 0.0)
+        self._validation_seconds = 0.0
         self._before, self._started = state.seconds, time.monotonic()
         self._first_step = state.step
 
@@ -198,18 +214,32 @@ class _Clock:
     def fraction(self) -> float:
         if self._config.iterations:
             return min(1.0, self._state.step / self._config.iterations)
-        return min(1.0, self.seconds() / (60 * (self._config.minutes or 0.0) + 1e-9))
+        return min(1.0, self.seconds() / (self._training_seconds() + 1e-9))
 
     def validations_due(self) -> int:
         """How many validations a run that was never stopped has done by now."""
-        return int(self.fraction() * self._config.validations)
+        count = self._config.validations
+        if not self._config.iterations and self._validation_seconds > 0:
+            count = min(count, max(1, int(VALIDATION_SHARE * self._budget / self._validation_seconds)))
+        return int(self.fraction() * count)
+
+    @contextmanager
+    def timing_validation(self) -> Iterator[None]:
+        """Within the block the held-out images are predicted once; the slowest time counts."""
+        started = time.monotonic()
+        yield
+        self._validation_seconds = max(self._validation_seconds, time.monotonic() - started)
+
+    def _training_seconds(self) -> float:
+        """The budget of minutes without the predictions of the held-out images at its end."""
+        return max(self._budget / 2, self._budget - PASSES_AT_THE_END * self._validation_seconds)
 
     def finished(self) -> bool:
         return self.fraction() >= 1.0
 
     def seconds_left(self) -> float:
         if not self._config.iterations:
-            return max(0.0, 60 * (self._config.minutes or 0.0) - self.seconds())
+            return max(0.0, self._training_seconds() - self.seconds())
         steps = max(1, self._state.step - self._first_step)
         per_step = (time.monotonic() - self._started) / steps
         return per_step * (self._config.iterations - self._state.step)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from unseam.axes import times
 from unseam.config import DataConfig
 from unseam.data.check import Finding, check_samples
 from unseam.data.pairs import Pairing
@@ -77,7 +78,7 @@ def _check_images(images: str | Path, config: DataConfig, listener: Listener) ->
     for done, path in enumerate(paths, start=1):
         try:
             image = read_image(path, axes=config.axes)
-            size = " x ".join(map(str, image.data.shape))
+            size = times(image.data.shape)
             pixel = (
                 "x".join(f"{s:.3g}" for s in image.spacing) + " µm" if image.spacing else "pixel size unknown"
             )

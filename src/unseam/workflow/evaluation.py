@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unseam.axes import times
 from unseam.data.labels import Task
 from unseam.data.pairs import Pair, find_pairs
 from unseam.errors import PairingError, ShapeError
@@ -264,8 +265,8 @@ def _read_cases(pair: Pair, axes: str | None) -> list[_Case]:
         name = pair.stem if len(truths) == 1 else f"{pair.stem}_t{number:03}"
         if truth.data.shape != prediction.data.shape:
             raise ShapeError(
-                f"the truth {pair.labels} is {_times(truth.data.shape[1:])} pixels and the prediction "
-                f"{pair.image} {_times(prediction.data.shape[1:])}; they must be equal"
+                f"the truth {pair.labels} is {times(truth.data.shape[1:])} pixels and the prediction "
+                f"{pair.image} {times(prediction.data.shape[1:])}; they must be equal"
             )
         cases.append(_Case(name, truth.data[0], prediction.data[0]))
     return cases
@@ -313,7 +314,3 @@ def _pictures(
         )
     files = [read_image(of_labels[pair.labels], axes=axes) for pair in pairs]
     return [frame.data for file in files for frame in file.frames()]
-
-
-def _times(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unseam.axes import times
 from unseam.config import DataConfig
 from unseam.data.labels import Coding, Task, decode, recognise_coding
 from unseam.data.pairs import Pairing, find_pairs, read_pairs_csv
@@ -106,15 +107,20 @@ def refuse_split(split: str | None) -> None:
 
 
 def pair_files(images: str | Path, labels: str | Path | None, split: str | None = None) -> Pairing:
-    """The pairs of two folders, two files, or a CSV file."""
+    """The pairs of two folders, two files, or a CSV file.
+
+    Where a row of the file names a split, one that names none belongs to no split.
+    """
     if is_csv(images):
         if labels is not None:
             raise PairingError(f"{images} names its labels itself, and {labels} was given too; leave one out")
         pairing = read_pairs_csv(images)
-        kept = tuple(pair for pair in pairing.pairs if split is None or pair.split in ("", split))
+        if split is None or not any(pair.split for pair in pairing.pairs):
+            return pairing
+        kept = tuple(pair for pair in pairing.pairs if pair.split == split)
         if not kept:
             raise PairingError(f"{images} has no row with split {split!r}; check the column split")
-        return Pairing(kept, pairing.images_without_labels, pairing.labels_without_image)
+        return Pairing(kept, images_without_split=tuple(p.image for p in pairing.pairs if not p.split))
     if labels is None:
         raise PairingError(
             f"{images} was given without labels; give the folder of labels, or a CSV file of pairs"
@@ -168,8 +174,8 @@ def _frames(stem: str, image: Image, labels: Image) -> list[Raw]:
     for name, picture, truth in zip(names, pictures, truths, strict=True):
         if picture.data.shape[1:] != truth.data.shape[1:]:
             raise ShapeError(
-                f"{image.path} is {_times(picture.data.shape[1:])} pixels and its labels {labels.path} "
-                f"{_times(truth.data.shape[1:])}; they must be equal"
+                f"{image.path} is {times(picture.data.shape[1:])} pixels and its labels {labels.path} "
+                f"{times(truth.data.shape[1:])}; they must be equal"
             )
         raw.append((name, picture, truth.data[0]))
     return raw
@@ -228,12 +234,10 @@ def describe_pairing(pairing: Pairing) -> str:
         line += f"; {_left_out(len(pairing.images_without_labels), 'image', 'without labels')}"
     if pairing.labels_without_image:
         line += f"; {_left_out(len(pairing.labels_without_image), 'label file', 'without an image')}"
+    if pairing.images_without_split:
+        line += f"; {_left_out(len(pairing.images_without_split), 'row', 'without a split')}"
     return line
 
 
 def _left_out(count: int, noun: str, lacking: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'} {lacking} {'is' if count == 1 else 'are'} left out"
-
-
-def _times(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape))

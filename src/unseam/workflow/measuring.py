@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from unseam.axes import times
 from unseam.config import DataConfig
 from unseam.data.labels import Coding, Task, decode, recognise_coding
 from unseam.data.pairs import find_pairs
@@ -108,8 +109,8 @@ def _measure_file(
     for number, (frame, picture) in enumerate(zip(frames, pictures, strict=True)):
         if picture is not None and picture.data.shape[1:] != frame.data.shape[1:]:
             raise ShapeError(
-                f"{image_path} is {_times(picture.data.shape[1:])} pixels and its labels {labels.path} "
-                f"{_times(frame.data.shape[1:])}; they must be equal"
+                f"{image_path} is {times(picture.data.shape[1:])} pixels and its labels {labels.path} "
+                f"{times(frame.data.shape[1:])}; they must be equal"
             )
         decoded = decode(frame.data[0], coding, config.ignore, name=str(labels.path))
         classes = decoded if coding.kind == "classes" else None
@@ -125,7 +126,3 @@ def _measure_file(
 def beside(stems: Iterable[str]) -> set[str]:
     """Stems of what `unseam predict` writes beside the labels of these stems."""
     return {name + ending for name in stems for ending in ("_probabilities", "_overlay")}
-
-
-def _times(shape: Iterable[int]) -> str:
-    return " x ".join(map(str, shape))

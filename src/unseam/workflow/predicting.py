@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from unseam.axes import parse_axes
@@ -106,7 +107,7 @@ def predict_files(
     _check_options(model, out, tile=tile, save=save, axes=axes, pixel_size=pixel_size)
     if not any(is_csv(given) for given in inputs):
         refuse_split(split)
-    paths = _inputs(inputs, split)
+    paths = _inputs(inputs, split, out, save)
     _refuse_inputs_as_targets(paths, out, save)
     if not (overwrite or resume):
         _refuse_existing(paths, out, save)
@@ -131,12 +132,19 @@ def predict_files(
             listener.say(f"{path.name}: {count} {'objects' if results[0].task == 'instances' else 'regions'}")
         except OutputError:
             raise
-        except (UnseamError, MemoryError) as error:
+        except (UnseamError, MemoryError, RuntimeError) as error:
+            if not (isinstance(error, UnseamError) or _lacks_memory(error)):
+                raise
             failure = error if isinstance(error, UnseamError) else UnseamError(_TOO_LARGE.format(path))
             outcomes.append(Outcome(path, -1, failure))
             listener.say(f"{path.name}: failed: {failure}")
         countdown.done(number + 1, path.name)
     return tuple(outcomes)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether memory is used up, which PyTorch tells by a RuntimeError that only its words set apart."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "DefaultCPUAllocator" in str(error)
 
 
 def _check_options(
@@ -170,16 +178,17 @@ def _count(result: Segmentation) -> int:
     return int(result.labels.max(initial=0)) if result.task == "instances" else len(result.table())
 
 
-def _inputs(inputs: Sequence[str | Path], split: str | None) -> list[Path]:
-    """All image files, each once; two of one stem would have one result."""
+def _inputs(inputs: Sequence[str | Path], split: str | None, out: Path, save: Sequence[str]) -> list[Path]:
+    """All image files, each once; no two may share a result, as a.tif and a_probabilities.tif would."""
     paths = list(dict.fromkeys(path for given in inputs for path in _listed(given, split)))
-    by_stem: dict[str, Path] = {}
+    owners: dict[Path, Path] = {}
     for path in paths:
-        other = by_stem.setdefault(stem(path), path)
-        if other != path:
-            raise InputError(
-                f"{other} and {path} would both be written to {stem(path)}.tif; predict them apart"
-            )
+        for target in _targets(path, out, save).values():
+            other = owners.setdefault(target, path)
+            if other != path:
+                raise InputError(
+                    f"{other} and {path} would both be written to {target.name}; predict them apart"
+                )
     return paths
 
 

@@ -15,6 +15,7 @@ from unseam.draw import curves, patches_figure
 from unseam.errors import ConfigError, MissingExtraError, OutputExistsError
 from unseam.io.atomic import replacing
 from unseam.model.checkpoint import ModelHeader, read_header, save_model
+from unseam.report.words import plural
 from unseam.training.loop import Progress
 from unseam.training.state import State, save_state
 from unseam.workflow.listener import Listener, Step, clock
@@ -25,6 +26,7 @@ CONFIG = "config.toml"
 HISTORY = "history.csv"
 CURVES = "curves.png"
 PATCHES = "patches.png"
+FILES = (MODEL, CHECKPOINT, CONFIG, HISTORY, CURVES, PATCHES)
 
 
 def refuse_both(*, resume: bool, overwrite: bool) -> None:
@@ -41,7 +43,7 @@ class Run:
 
     def refuse_existing(self, *, resume: bool, overwrite: bool) -> None:
         """Raise if there is a run already which is neither to be continued nor replaced."""
-        there = [name for name in (MODEL, CHECKPOINT) if (self.folder / name).exists()]
+        there = [name for name in FILES if (self.folder / name).exists()]
         if there and not (resume or overwrite):
             raise OutputExistsError(
                 f"{self.folder} holds a run already ({there[0]}); "
@@ -51,7 +53,7 @@ class Run:
     def open(self, config: Config, sampler: PatchSampler, *, resume: bool) -> None:
         """Write the configuration and the first patches; a run that is not continued is removed before."""
         if not resume:
-            for name in (MODEL, CHECKPOINT):
+            for name in FILES:
                 (self.folder / name).unlink(missing_ok=True)
         with replacing(self.folder / CONFIG, overwrite=True) as temporary:
             temporary.write_text(config.to_toml(), encoding="utf-8")
@@ -121,8 +123,8 @@ def about_run(model: str | Path) -> dict[str, Any]:
         )
     ]
     if fp is not None:
-        objects = f", {fp.n_objects:,} objects" if header.task == "instances" else ""
-        headline.append(("trained on", f"{fp.n_images} images{objects}"))
+        objects = f"; {plural(fp.n_objects, 'object')} in all" if header.task == "instances" else ""
+        headline.append(("trained on", f"{trained_on(header)}{objects}"))
     if {"iterations", "seconds"} <= training.keys():
         spent = f"{training['iterations']} iterations in {clock(training['seconds'])}"
         headline.append(("training", f"{spent}, preset {training['preset']}, seed {training['seed']}"))
@@ -131,6 +133,14 @@ def about_run(model: str | Path) -> dict[str, Any]:
         "headline": tuple(headline),
         "history": tuple(read_history(history)) if history.is_file() else None,
     }
+
+
+def trained_on(header: ModelHeader) -> str:
+    """How many images a model learned from, and on how many it was chosen."""
+    learned, held = (header.training.get(f"images_{what}") for what in ("learned_from", "held_out"))
+    if learned is None:
+        return plural(header.fingerprint.n_images, "image") if header.fingerprint else "unknown images"
+    return f"{plural(learned, 'image')}, and {held or 'none'} held out to choose the best model"
 
 
 def tensorboard_log(folder: Path) -> Any:

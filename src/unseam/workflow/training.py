@@ -17,7 +17,7 @@ import unseam
 from unseam.config import Config
 from unseam.data.check import check_samples
 from unseam.data.dataset import PatchSampler, is_anisotropic, prepare
-from unseam.data.sample import Sample
+from unseam.data.sample import Sample, digest
 from unseam.errors import ConfigError, InputError
 from unseam.fingerprint import Fingerprint, describe, fingerprint
 from unseam.model.checkpoint import ModelHeader, build_network, load_network
@@ -25,6 +25,7 @@ from unseam.model.unet import UNet, initialise
 from unseam.normalize import Normalization
 from unseam.plan import plan, preset
 from unseam.prediction import Model, choose_device, load_model, ready
+from unseam.report.words import number
 from unseam.training.loop import Hooks, fit
 from unseam.training.state import State, load_state, saved_run, start
 from unseam.workflow.listener import Listener, printing
@@ -100,7 +101,7 @@ def train(
     sampler = task.sampler()
     measure = "AP" if task.kind == "instances" else "Dice"
     with tensorboard_log(run.folder) if tensorboard else nullcontext() as log:
-        run.open(task.config, sampler, resume=resume)
+        run.open(task.stated, sampler, resume=resume)
         hooks = Hooks(
             validate=lambda net: validate(task.model(net), task.held_out),
             keep=lambda s: run.keep(s.average.state_dict(), task.header(**_summary(s))),
@@ -129,7 +130,8 @@ def configure(
 class _Task:
     """What is trained on what: all that stays the same during a run.
 
-    `free` names what is left open from probabilities to objects, to be chosen on the held-out images.
+    `free` names what is left open from probabilities to objects, to be chosen on the held-out images;
+    `digest` stands for all images and labels.
     """
 
     config: Config
@@ -138,14 +140,22 @@ class _Task:
     held_out: tuple[Sample, ...]
     kind: str
     fingerprint: Fingerprint
+    digest: str
     normalization: Normalization
     device: torch.device
     low_precision: bool
     preset: str
 
+    @property
+    def stated(self) -> Config:
+        """The configuration that is written: with it another run also chooses what this one chooses."""
+        return self.config.updated({"objects": dict.fromkeys(self.free)})
+
     def identity(self) -> dict[str, dict[str, Any]]:
         """What has to be the same for a run to be continued."""
-        return {**self.config.to_dict(), "images": self.fingerprint.to_dict()}
+        stated = self.stated.to_dict()
+        stated["train"]["precision"] = "bfloat16" if self.low_precision else "float32"
+        return {**stated, "images": {**self.fingerprint.to_dict(), "digest": self.digest}}
 
     def header(self, **training: Any) -> ModelHeader:
         return ModelHeader(
@@ -155,7 +165,13 @@ class _Task:
             objects=self.config.objects,
             spacing=self.fingerprint.spacing,
             fingerprint=self.fingerprint,
-            training={"preset": self.preset, "seed": self.config.train.seed, **training},
+            training={
+                "preset": self.preset,
+                "seed": self.config.train.seed,
+                "images_learned_from": len(self.train),
+                "images_held_out": len(self.held_out),
+                **training,
+            },
             unseam_version=unseam.__version__,
         )
 
@@ -219,6 +235,7 @@ def _prepare(run: Run, loaded: LoadedSet, config: Config, preset_name: str) -> _
         held_out,
         loaded.task,
         fp,
+        digest(samples),
         Normalization(config.data.normalization),
         device,
         uses_bfloat16(config.train.precision, device),
@@ -260,15 +277,17 @@ def _finish(run: Run, task: _Task, state: State) -> Model:
     final = replace(task, config=replace(task.config, objects=objects))
     scores = validate(replace(best, header=replace(best.header, objects=objects)), task.held_out)
     net, _ = load_network(run.folder / MODEL)
-    header = final.header(**_summary(state), held_out=scores)
+    chosen = task.free if task.kind == "instances" and scores else ()
+    header = final.header(
+        **_summary(state),
+        held_out_scores={name: value if np.isfinite(value) else None for name, value in scores.items()},
+        chosen_on_them=["model", *chosen] if scores else [],
+    )
     run.keep(net.state_dict(), header)
     if scores:
-        named = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
-        chosen = (
-            f" (core above {objects.threshold:g}, grown by {objects.grow} px above "
-            f"{objects.low_threshold:g}: {'chosen on them' if task.free else 'as given'})"
-        )
-        run.listener.say(f"held-out images: {named}{chosen if task.kind == 'instances' else ''}")
+        named = ", ".join(f"{name} {number(value)}" for name, value in scores.items())
+        values = "".join(f", {name} {getattr(objects, name):g}" for name in chosen)
+        run.listener.say(f"held-out images: {named} (chosen on them: the model{values})")
     run.listener.say(f"model: {run.folder / MODEL}")
     return ready(net, header, task.device)
 
@@ -288,6 +307,11 @@ def _refuse_other(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         before = then.get(section, {})
         for key in {**values, **before}:
             old, new = before.get(key), values.get(key)
+            if _plain(old) != _plain(new) and key == "digest":
+                raise ConfigError(
+                    "the run was started with other images or labels, or with these in another order; "
+                    "give the same, or --overwrite to start anew"
+                )
             if _plain(old) != _plain(new):
                 raise ConfigError(
                     f"the run was started with {section}.{key} = {old} and is resumed with {new}; "

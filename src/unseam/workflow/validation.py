@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cache
@@ -10,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseam.config import ObjectConfig
-from unseam.data.sample import Sample
+from unseam.data.sample import FEWEST_TO_HOLD_OUT, Sample
 from unseam.metrics.classes import class_counts, dice_classes, iou_classes, pool_classes
 from unseam.metrics.overlap import overlaps
 from unseam.metrics.scores import pool, score
 from unseam.prediction import Model, to_labels
 
-FEWEST_TO_HOLD_OUT = 4
 MOST_TO_HOLD_OUT = 16
 CANDIDATES: dict[str, tuple[float, ...]] = {
     "threshold": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
@@ -24,16 +25,28 @@ CANDIDATES: dict[str, tuple[float, ...]] = {
     "grow": (0, 1, 2, 4),
 }
 """What `choose_objects` tries, by field of `ObjectConfig`."""
+_FRAME = re.compile(r"_t\d{3,}$")  # as in the stems that `loading` gives to the frames of a file
 
 
 def hold_out(
     samples: Sequence[Sample], share: float, seed: int
 ) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    """Divide at random into images to learn from and images to validate on; too few are not divided."""
+    """Divide at random into images to learn from and images to validate on; too few are not divided.
+
+    The frames of a time series are much alike and stay together, so more may be held out than the share
+    says; a set that is one series is not divided.
+    """
     count = min(MOST_TO_HOLD_OUT, len(samples) - 1, max(1, round(share * len(samples))))
     if share == 0 or len(samples) < FEWEST_TO_HOLD_OUT:
         return tuple(samples), ()
-    chosen = set(np.random.default_rng(seed).permutation(len(samples))[:count].tolist())
+    series: dict[str, list[int]] = defaultdict(list)
+    for i, s in enumerate(samples):
+        series[_FRAME.sub("", s.stem)].append(i)
+    groups = list(series.values())
+    chosen: set[int] = set()
+    for group in np.random.default_rng(seed).permutation(len(groups))[:-1]:  # one is left to learn from
+        if len(chosen) < count:
+            chosen.update(groups[group])
     return (
         tuple(s for i, s in enumerate(samples) if i not in chosen),
         tuple(s for i, s in enumerate(samples) if i in chosen),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseam.data.check.finding import Finding, by, counted, error, listed, note, warning
-from unseam.data.sample import Sample
+from unseam.data.sample import FEWEST_TO_HOLD_OUT, Sample, array_digest
 
-FEW_IMAGES = 3  # with fewer, none can be held out to choose the best model by
 SATURATED = 0.02  # share of a channel at its maximum; well exposed cells stay below 0.5 %
 CLIPPED_TO = 16  # a pile of clipped pixels holds more than the sixteenth of the range below it
 SCALE_RATIO = 30.0  # of intensity ranges; exposure alone makes 10, a change of number format 100 and more
@@ -22,11 +20,11 @@ SPACING_RATIO = 1.05  # of pixel sizes; a smaller difference is far below what a
 
 def kinds(samples: Sequence[Sample]) -> Iterator[Finding]:
     """Number of images, channels and dimensions."""
-    if len(samples) < FEW_IMAGES:
+    if len(samples) < FEWEST_TO_HOLD_OUT:
         yield note(
             None,
             f"{counted(len(samples), 'annotated image')} {'is' if len(samples) == 1 else 'are'} too few to "
-            f"hold one out and judge the model by it; annotate {FEW_IMAGES} or more",
+            f"hold one out and judge the model by it; annotate {FEWEST_TO_HOLD_OUT} or more",
         )
     for what, numbers in (
         ("channels", [len(sample.image) for sample in samples]),
@@ -67,8 +65,8 @@ def twins(samples: Sequence[Sample]) -> Iterator[Finding]:
     images: dict[bytes, Sample] = {}
     labels: dict[bytes, Sample] = {}
     for sample in samples:
-        twin = images.setdefault(_digest(sample.image), sample)
-        other = labels.setdefault(_digest(sample.labels), sample)
+        twin = images.setdefault(array_digest(sample.image), sample)
+        other = labels.setdefault(array_digest(sample.labels), sample)
         if twin is not sample and np.ptp(sample.image) > 0:
             if np.array_equal(twin.labels, sample.labels):
                 yield warning(sample.stem, f"image and labels equal those of {twin.stem}; remove one")
@@ -126,8 +124,3 @@ def _span(image: NDArray[Any]) -> float:
     values = image.reshape(-1)[:: 1 + image.size // (1 << 16)].astype(np.float64)
     values = values[np.isfinite(values)]
     return float(np.ptp(np.percentile(values, [1, 99.8]))) if values.size else 0.0
-
-
-def _digest(values: NDArray[Any]) -> bytes:
-    head = f"{values.shape} {values.dtype}".encode()
-    return hashlib.blake2b(head + np.ascontiguousarray(values).tobytes()).digest()

@@ -43,7 +43,7 @@ def check_samples(samples: Sequence[Sample], *, task: str) -> list[Finding]:
     ...     print(f"{found.severity}: {found.message}")
     error: no image holds a labelled object; check that the labels were saved
     warning: every pixel has the same intensity, 0; check the image file
-    note: 1 annotated image is too few to hold one out and judge the model by it; annotate 3 or more
+    note: 1 annotated image is too few to hold one out and judge the model by it; annotate 4 or more
     """
     if task not in TASKS:
         raise ConfigError(f"task is {task!r}; expected one of: {', '.join(TASKS)}")
