@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from torch import nn
 
-from unseam import prediction
+from unseam import decisions, prediction
 from unseam.config import NetworkConfig, ObjectConfig
+from unseam.decisions import to_labels
 from unseam.errors import ConfigError, InputError, ModelFileError, ShapeError
 from unseam.geometry import Geometry
 from unseam.instances import segment
@@ -33,7 +34,6 @@ from unseam.prediction import (
     symmetries,
     tile_bytes,
     tile_function,
-    to_labels,
 )
 from unseam.tiling import apply_tiled, plan_tiles
 
@@ -100,7 +100,7 @@ def test_hot_pixels_make_more_rounding_and_decide_nothing() -> None:
     model = replace(model, header=header)
     one, other = (1 - model.probabilities(image, tile=tile)[0].astype(float) for tile in (32, 160))
     apart = np.unravel_index(np.abs(one - other).argmax(), one.shape)
-    assert abs(one - other)[apart] > 4 * prediction.ROUNDING
+    assert abs(one - other)[apart] > 4 * decisions.ROUNDING
     model = model.with_objects(threshold=float(one[apart] + other[apart]) / 2)  # where the two disagree
     small, large = (model.predict(image, tile=tile) for tile in (32, 160))
     np.testing.assert_array_equal(small.labels, large.labels)

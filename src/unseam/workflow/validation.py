@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from unseam.config import ObjectConfig
 from unseam.data.sample import FEWEST_TO_HOLD_OUT, Sample
+from unseam.decisions import to_labels
 from unseam.metrics.classes import class_counts, dice_classes, iou_classes, pool_classes
 from unseam.metrics.overlap import overlaps
 from unseam.metrics.scores import pool, score
-from unseam.prediction import Model, to_labels
+from unseam.prediction import Model
 
 MOST_TO_HOLD_OUT = 16
 CANDIDATES: dict[str, tuple[float, ...]] = {
