@@ -21,6 +21,7 @@ from unseam import errors
 ROOMS_WITHOUT_TORCH = [
     "axes",
     "config",
+    "decisions",
     "errors",
     "fingerprint",
     "geometry",
