@@ -28,5 +28,5 @@ def test_the_python_that_trains_uses_the_public_names() -> None:
 
     block = next(block for block in python_blocks() if "unseam.train(" in block)
     names = set(re.findall(r"unseam\.(\w+)\(", block))
-    assert names == {"train", "read_image"}
+    assert names == {"train", "read_image", "load_model"}
     assert names <= set(unseam.__all__)

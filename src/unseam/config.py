@@ -117,7 +117,7 @@ class LossConfig(Section):
 class TrainConfig(Section):
     """How long, and how."""
 
-    minutes: float | None = setting(None, "time to train, minutes", low=0, flag=True)
+    minutes: float | None = setting(None, "time to train, minutes", low=0.01, flag=True)
     iterations: int | None = setting(None, "steps to train, instead of a time", low=1, flag=True)
     seed: int = setting(0, "seed of everything that is random", low=0, flag=True)
     device: str = setting("auto", "where to compute", choices=("auto", "cpu", "cuda"), flag=True)

@@ -164,7 +164,7 @@ class Model:
             what = f"{expected} channel{'s' if expected > 1 else ''}"
             raise ShapeError(
                 f"the image has shape {image.shape}; this model takes {what} and {dims} spatial axes, "
-                f"({expected}, {'Z, ' if dims == 3 else ''}Y, X)"
+                f"({expected}, {'Z, ' if dims == 3 else ''}Y, X): convert it, or train on images like it"
             )
         return image
 

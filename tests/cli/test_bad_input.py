@@ -16,6 +16,7 @@ import pytest
 import tifffile
 from PIL import Image as PillowImage
 from tests.cli.conftest import Ran, Run
+from tests.tiny import samples, write_set
 
 from unseam.io.images import write_png, write_tiff
 
@@ -138,7 +139,7 @@ def test_labels_that_are_none(run: Run, tmp_path: Path, kind: str, words: str) -
 @pytest.mark.parametrize(
     ("image", "words"),
     [
-        (np.zeros((24, 24, 3), np.uint8), "shape (3, 24, 24); this model takes 1 channel and 2 spatial axes"),
+        (np.stack([GREY, GREY, GREY + 1], -1), "shape (3, 24, 24); this model takes 1 channel and 2 spatial"),
         (np.where(GREY[0, 0] == GREY, np.nan, GREY), "pixels that are NaN or infinite; replace them"),
         (np.where(GREY[0, 0] == GREY, np.inf, GREY), "pixels that are NaN or infinite; replace them"),
         (np.zeros((5, 24, 24), np.uint16), "does not say what its axes are; give --axes ZYX (volume)"),
@@ -396,6 +397,45 @@ def test_places_where_nothing_can_be_written(run: Run, model: Path, folders: Fol
 
 
 def test_a_command_that_is_none(run: Run) -> None:
-    for arguments in ([], ["predcit"], ["predict"], ["evaluate", "a", "b", "--ignore", "x"]):
+    helped = run()
+    assert helped.code == 2 and "usage: unseam" in helped.out and "train a network" in helped.out
+    for arguments in (
+        ["predcit"],
+        ["train", "a", "b", "--out", "c", "--minute", "1"],
+        ["predict"],
+        ["evaluate", "a", "b", "--ignore", "x"],
+    ):
         ran = run(*arguments)
         assert ran.code == 2 and "error:" in ran.err.splitlines()[-1] and "Traceback" not in ran.err
+
+
+def test_a_grey_picture_saved_in_colour_is_grey(run: Run, model: Path, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "c.tif", np.stack([GREY] * 3, -1), photometric="rgb")
+    tifffile.imwrite(tmp_path / "g.tif", GREY)
+    assert run("predict", model, tmp_path / "c.tif", tmp_path / "g.tif", "--out", tmp_path / "o").code == 0
+    colour, grey = (tifffile.imread(tmp_path / "o" / name) for name in ("c.tif", "g.tif"))
+    np.testing.assert_array_equal(colour, grey)
+
+
+def test_images_given_as_labels_are_refused(run: Run, tmp_path: Path) -> None:
+    images, labels = write_set(tmp_path / "set", samples(3))
+    ran = run("train", labels, images, "--out", tmp_path / "run", "--iterations", "2")
+    refused(ran, "the labels look like images: ", "are the images and the labels swapped?")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_report_that_is_no_page(run: Run, tmp_path: Path) -> None:
+    _, labels = write_set(tmp_path / "set", samples(1))
+    ran = run("evaluate", labels, labels, "--report", tmp_path / "r.txt")
+    refused(ran, "give a name that ends in .html")
+    assert not (tmp_path / "r.txt").exists()
+
+
+def test_results_can_be_read_by_others(
+    run: Run, model: Path, folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    assert run("predict", model, folders[0], "--out", tmp_path / "o", "--save", "labels").code == 0
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in [*(tmp_path / "o").iterdir(), *model.glob("*.safetensors")]:
+        assert path.stat().st_mode & 0o777 == 0o666 & ~mask

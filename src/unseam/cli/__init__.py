@@ -12,8 +12,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from unseam.cli.parser import build_parser
     from unseam.errors import UnseamError
 
+    parser = build_parser()
+    if not (sys.argv[1:] if arguments is None else arguments):
+        parser.print_help()
+        return 2
     try:
-        options = build_parser().parse_args(arguments)
+        options = parser.parse_args(arguments)
     except SystemExit as exit:  # --help, --version, or options that argparse has refused already
         return int(exit.code or 0)
     try:

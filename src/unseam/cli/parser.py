@@ -16,6 +16,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="unseam",
+        allow_abbrev=False,
         description="A few annotated images in, a trained U-Net out; then any image, of any size, segmented, "
         "counted and measured, with no seam where tiles meet.",
     )
@@ -27,7 +28,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _command(commands: Any, name: str, help: str, **options: Any) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(name, help=help, description=f"{help}.", **options)
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=help, description=f"{help}.", allow_abbrev=False, **options
+    )
     command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return command
 
@@ -40,7 +43,11 @@ def _train(commands: Any) -> None:
         epilog=_settings_help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("images", metavar="IMAGES", help="folder or file of images, or a CSV file of pairs")
+    command.add_argument(
+        "images",
+        metavar="IMAGES",
+        help="folder or file of images, or a CSV file with columns image, labels[, split]",
+    )
     command.add_argument("labels", metavar="LABELS", nargs="?", help="folder or file of labels")
     command.add_argument("--out", metavar="RUN", required=True, help="folder for the model and all about it")
     command.add_argument(

@@ -50,7 +50,9 @@ def stopping(listener: Listener) -> Iterator[Callable[[], bool]]:
         if asked:
             raise KeyboardInterrupt
         asked.append(number)
-        listener.say("stopping after this step, the best model is saved; Ctrl-C again stops at once")
+        listener.say(
+            "stopping: the held-out images are scored and the model is saved; Ctrl-C again stops at once"
+        )
 
     before = signal.signal(signal.SIGINT, ask)
     try:

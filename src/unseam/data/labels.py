@@ -19,6 +19,9 @@ Task = Literal["auto", "instances", "semantic"]
 _MAX_CLASSES = 255
 _FEW = 8  # more values than these are taken for instances
 _LOOKED_AT = 20  # images in which components are counted to tell classes from instances
+_MANY = 20  # values; with fewer, rough labels may be classes
+_ROUGH = 0.25  # share of neighbouring pixels that differ: in labels at most 0.04, in images at least 0.37
+_ENOUGH = 1000  # pairs of pixels, before such a share says anything
 _COUNTABLE = 2**22  # up to this value, counting is faster than sorting
 
 
@@ -67,8 +70,8 @@ def recognise_coding(
     Raises
     ------
     LabelError
-        If values are fractional or negative, every pixel is ignored, or there are more than 255
-        classes.
+        If values are fractional or negative, every pixel is ignored, there are more than 255 classes,
+        or the labels look like images.
     ConfigError
         If `task` is unknown.
 
@@ -98,6 +101,7 @@ def recognise_coding(
         return Coding("instances", (), 2, "labels: no object, every pixel is 0 or ignored")
     if foreground.size == 1:
         return _one_value(arrays, int(foreground[0]))
+    _refuse_images(arrays, foreground, ignore)
     if task == "instances":
         return Coding("instances", (), 2, f"labels: instances, {_count(foreground)} (--task instances)")
     return _several_values(arrays, kept, union)
@@ -181,6 +185,25 @@ def _refuse_mixed_masks(kept: Sequence[NDArray[np.int64]], foreground: NDArray[n
         raise LabelError(
             "some label images are coded 0 and 1, others 0 and 255; save all alike,"
             " or give --task instances if 1 and 255 are numbers of objects"
+        )
+
+
+def _refuse_images(arrays: Sequence[NDArray[Any]], foreground: NDArray[np.int64], ignore: int | None) -> None:
+    """Raise if the labels look like images: many values, and neighbouring pixels that mostly differ."""
+    if foreground.size < _MANY:
+        return
+    meetings = changes = 0
+    for array in arrays[:_LOOKED_AT]:
+        left, right = array[..., :-1], array[..., 1:]
+        both = (left > 0) & (right > 0)
+        if ignore is not None:
+            both &= (left != ignore) & (right != ignore)
+        meetings += int(np.count_nonzero(both))
+        changes += int(np.count_nonzero(both & (left != right)))
+    if meetings > _ENOUGH and changes > _ROUGH * meetings:
+        raise LabelError(
+            f"the labels look like images: {foreground.size} different values, and {changes / meetings:.0%} "
+            "of neighbouring pixels differ; are the images and the labels swapped?"
         )
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from unseam.axes import times
 from unseam.data.labels import Task
 from unseam.data.pairs import Pair, find_pairs
-from unseam.errors import PairingError, ShapeError
+from unseam.errors import InputError, PairingError, ShapeError
 from unseam.io.atomic import refuse_existing, replacing
 from unseam.io.images import read_image, read_labels, stem
 from unseam.metrics.classes import (
@@ -82,6 +82,15 @@ class Evaluation:
     set: SetScores
     images: Mapping[str, ImageScores]
     classes: ClassEvaluation | None = None
+
+    def __repr__(self) -> str:
+        scores = self.of_set()
+        shown = ("ap50", "ap", "pq", "seg", "dice", "v_rand", "n_true", "n_pred", "merges", "splits")
+        named = ", ".join(
+            f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in ((name, scores[name]) for name in shown)
+        )
+        return f"Evaluation({len(self.images)} images: {named})"
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_"):
@@ -193,6 +202,8 @@ def evaluate_files(
         from unseam.workflow.run import about_run  # which needs PyTorch, and scores do not
 
         about = about_run(model) | about
+    if report is not None and Path(report).suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"the report {report} would be a page; give a name that ends in .html")
     for target in (json_file, report):
         if target is not None:
             refuse_existing(Path(target), overwrite=overwrite)

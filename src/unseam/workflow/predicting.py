@@ -171,7 +171,10 @@ def _predict_frame(
     model: Model, frame: Image, tile: int | str, tta: str, pixel_size: float | None, on_tile: OnTile
 ) -> Segmentation:
     spacing = frame.spacing or ((pixel_size,) * frame.spatial_dims if pixel_size else None)
-    return model.predict(frame.data, tile=tile, tta=tta, spacing=spacing, on_tile=on_tile)
+    data = frame.data
+    if model.network.in_channels == 1 and (data == data[:1]).all():
+        data = data[:1]  # a grey picture, saved in colour
+    return model.predict(data, tile=tile, tta=tta, spacing=spacing, on_tile=on_tile)
 
 
 def _count(result: Segmentation) -> int:

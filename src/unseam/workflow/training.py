@@ -17,7 +17,7 @@ import unseam
 from unseam.config import Config
 from unseam.data.check import check_samples
 from unseam.data.dataset import PatchSampler, is_anisotropic, prepare
-from unseam.data.sample import Sample, digest
+from unseam.data.sample import FEWEST_TO_HOLD_OUT, Sample, digest
 from unseam.errors import ConfigError, InputError
 from unseam.fingerprint import Fingerprint, describe, fingerprint
 from unseam.model.checkpoint import ModelHeader, build_network, load_network
@@ -33,6 +33,8 @@ from unseam.workflow.loading import DEFAULT_SPLIT, Images, Labels, LoadedSet, is
 from unseam.workflow.run import CHECKPOINT, MODEL, Run, refuse_both, tensorboard_log
 from unseam.workflow.validation import CANDIDATES, choose_objects, hold_out, validate
 
+FEWEST_STEPS = 100
+"""A run of fewer steps says that they were few."""
 SHARE_FOR_CHOOSING = 0.02
 """Share of a budget of minutes that is left for choosing threshold and growth at the end."""
 
@@ -288,6 +290,16 @@ def _finish(run: Run, task: _Task, state: State) -> Model:
         named = ", ".join(f"{name} {number(value)}" for name, value in scores.items())
         values = "".join(f", {name} {getattr(objects, name):g}" for name in chosen)
         run.listener.say(f"held-out images: {named} (chosen on them: the model{values})")
+    if state.step < FEWEST_STEPS:
+        run.listener.say(
+            f"warning: only {state.step} steps were done, too few to learn from; give more minutes, or a "
+            "machine with nothing else to do"
+        )
+    if not task.held_out:
+        run.listener.say(
+            f"warning: fewer than {FEWEST_TO_HOLD_OUT} images or files, so none was held out: nothing says "
+            "yet how good the model is; score it on other images"
+        )
     run.listener.say(f"model: {run.folder / MODEL}")
     return ready(net, header, task.device)
 
@@ -307,6 +319,8 @@ def _refuse_other(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         before = then.get(section, {})
         for key in {**values, **before}:
             old, new = before.get(key), values.get(key)
+            if key in ("minutes", "iterations"):
+                continue  # more time may be given: the schedule is stretched over it
             if _plain(old) != _plain(new) and key == "digest":
                 raise ConfigError(
                     "the run was started with other images or labels, or with these in another order; "
