@@ -30,3 +30,12 @@ def test_the_python_that_trains_uses_the_public_names() -> None:
     names = set(re.findall(r"unseam\.(\w+)\(", block))
     assert names == {"train", "read_image", "load_model"}
     assert names <= set(unseam.__all__)
+
+
+def test_documents_have_no_dead_links_and_no_gaps() -> None:
+    root = README.parent
+    for page in [README, root / "CONTRIBUTING.md", *(root / "docs").glob("*.md")]:
+        text = page.read_text(encoding="utf-8")
+        assert not re.search(r"RESULT_|_ROW", text), page
+        for link in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (page.parent / link).exists(), f"{page.name} links {link}"

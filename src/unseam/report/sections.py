@@ -90,7 +90,7 @@ def stats_of(report: Report, total: Tally | None) -> list[Stat]:
         stats.append(Stat(number(scores["ap50"]), "AP at IoU 0.5", "1 is perfect"))
     if total is not None:
         share = f"{100 * total.hit / max(1, total.n_true):.0f} % of {total.n_true:,} true"
-        stats.append(Stat(number(total.hit), "found right", share))
+        stats.append(Stat(number(total.hit), "found", share))
     if "n_pred" in scores:
         stats.append(Stat(number(scores["n_pred"]), "predicted", f"{number(scores.get('n_true'))} true"))
     for name, what in (("merges", "predicted over several true"), ("splits", "true in several pieces")):
