@@ -184,7 +184,7 @@ def _anisotropic_levels(
 
 def _patch(train: TrainConfig, network: NetworkConfig, fp: Fingerprint) -> tuple[int, ...]:
     """The patch that was chosen, if it fits; the paper's is of images, and for volumes another is planned."""
-    geometry, given = _geometry(network), train.patch
+    geometry, given = network_geometry(network), train.patch
     if given is None or (given == PAPER_PATCH and fp.spatial_dims == 3):
         return geometry.input_for(_output_target(network, fp))
     geometry.check(given, what="patch")
@@ -193,7 +193,7 @@ def _patch(train: TrainConfig, network: NetworkConfig, fp: Fingerprint) -> tuple
 
 def _output_target(network: NetworkConfig, fp: Fingerprint) -> list[int]:
     """Output of a patch per axis: about twice the halo, so that half the work is not context."""
-    wanted = [max(160, 2 * halo) if fp.spatial_dims == 2 else 40 for halo in _geometry(network).halo]
+    wanted = [max(160, 2 * halo) if fp.spatial_dims == 2 else 40 for halo in network_geometry(network).halo]
     return [min(size, largest) for size, largest in zip(wanted, fp.shape_max, strict=True)]
 
 
@@ -208,7 +208,8 @@ def _min_size(fp: Fingerprint) -> int:
     return max(1, int(fp.area_p01 / 2)) if fp.task == "instances" else 0
 
 
-def _geometry(network: NetworkConfig) -> Geometry:
+def network_geometry(network: NetworkConfig) -> Geometry:
+    """The sizes of a network in which depth and dimensions are decided, without building it."""
     assert network.depth is not None and network.spatial_dims is not None
     dims, depth = network.spatial_dims, network.depth
     strides = network.strides or ((2,) * dims,) * depth
@@ -221,7 +222,7 @@ def _reasons(fp: Fingerprint, config: Config, device: str) -> tuple[str, ...]:
     """Network, patch, time and objects: a line each."""
     network, train = config.network, config.train
     assert train.patch is not None and train.batch is not None
-    geometry = _geometry(network)
+    geometry = network_geometry(network)
     output = geometry.output(train.patch)
     share = math.prod(output) / math.prod(train.patch)
     budget = f"{train.iterations} iterations" if train.iterations else f"{train.minutes:g} minutes"

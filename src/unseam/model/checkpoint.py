@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from unseam.config import NetworkConfig, ObjectConfig
@@ -51,9 +52,10 @@ class ModelHeader:
     citation: str = CITATION
 
 
-def build_network(config: NetworkConfig) -> UNet:
-    """The network of a configuration in which everything is decided."""
-    return UNet(**{key: value for key, value in asdict(config).items() if value is not None})
+def build_network(config: NetworkConfig, generator: torch.Generator | None = None) -> UNet:
+    """The network of a configuration in which everything is decided, its weights drawn with `generator`."""
+    options = {key: value for key, value in asdict(config).items() if value is not None}
+    return UNet(**options, generator=generator)
 
 
 def save_model(path: Path, state_dict: dict[str, Tensor], header: ModelHeader, *, overwrite: bool) -> None:

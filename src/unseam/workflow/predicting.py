@@ -172,7 +172,7 @@ def _predict_frame(
 ) -> Segmentation:
     spacing = frame.spacing or ((pixel_size,) * frame.spatial_dims if pixel_size else None)
     data = frame.data
-    if model.network.in_channels == 1 and (data == data[:1]).all():
+    if model.network.in_channels == 1 < len(data) and (data == data[:1]).all():
         data = data[:1]  # a grey picture, saved in colour
     return model.predict(data, tile=tile, tta=tta, spacing=spacing, on_tile=on_tile)
 

@@ -21,9 +21,9 @@ from unseam.data.sample import FEWEST_TO_HOLD_OUT, Sample, digest
 from unseam.errors import ConfigError, InputError
 from unseam.fingerprint import Fingerprint, describe, fingerprint
 from unseam.model.checkpoint import ModelHeader, build_network, load_network
-from unseam.model.unet import UNet, initialise
+from unseam.model.unet import UNet
 from unseam.normalize import Normalization
-from unseam.plan import plan, preset
+from unseam.plan import network_geometry, plan, preset
 from unseam.prediction import Model, choose_device, load_model, ready
 from unseam.report.words import number
 from unseam.training.loop import Hooks, fit
@@ -67,7 +67,7 @@ def train(
     settings : mapping of sections, optional
         Any configuration value, as {"network": {"depth": 3}}.
     resume : bool
-        Go on from the checkpoint in `out`; the other arguments must be the same.
+        Go on from the checkpoint in `out`; all but minutes and iterations must be as they were.
     overwrite : bool
         Whether a run in `out` may be replaced.
     split : str, optional
@@ -195,7 +195,7 @@ class _Task:
         return PatchSampler(
             prepared,
             input_shape=train.patch,
-            output_shape=build_network(network).geometry.output(train.patch),
+            output_shape=network_geometry(network).output(train.patch),
             augment=self.config.augment,
             density=loss.density,
             seed=train.seed,
@@ -256,8 +256,8 @@ def uses_bfloat16(precision: str, device: torch.device) -> bool:
 
 def _begin(run: Run, task: _Task, *, resume: bool) -> State:
     """The state to start from: new, or the checkpoint's."""
-    net = build_network(task.config.network)
-    initialise(net, torch.Generator().manual_seed(task.config.train.seed))
+    generator = torch.Generator().manual_seed(task.config.train.seed)
+    net = build_network(task.config.network, generator)
     layout = torch.channels_last if net.spatial_dims == 2 else torch.channels_last_3d
     net = net.to(task.device).to(memory_format=layout)  # type: ignore[call-overload]
     state = start(net, task.config.train)

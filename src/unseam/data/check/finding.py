@@ -42,10 +42,12 @@ def listed(names: Sequence[str]) -> str:
 
 
 def counted(number: int, noun: str) -> str:
+    """`1 image`, `2 images`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def by(numbers: Iterable[float]) -> str:
+    """`512 x 640`, or `0.5 x 0.5`."""
     return " x ".join(f"{number:.4g}" if isinstance(number, float) else str(number) for number in numbers)
 
 
