@@ -1,7 +1,13 @@
-"""Scale intensities, once per image: never per tile, so that a tile cannot change the result."""
+"""Scale intensities, once per image: never per tile, so that a tile cannot change the result.
+
+What is subtracted and divided by is fitted on the whole image, in parts that need not be in memory together,
+and exactly: percentiles are found digit by digit in histograms, as a whole sorted image would give them.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +15,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseam.errors import ConfigError, InputError
+from unseam.grid import BlockGrid, Region, slices
 
 METHODS = ("percentile", "zscore", "none")
+PART = {1: 2**22, 2: 2048, 3: 160}
+"""Pixels per axis of the parts that an image is fitted in: always the same, so that sums round alike."""
+DIGIT_BITS = 16
+
+Array = NDArray[Any]
+Read = Callable[[Region], Array]
+MapParts = Callable[[Callable[[Region], Any], Sequence[Region]], Iterable[Any]]
+"""Applies a function to regions and gives the results in their order, as `map` does, or in threads."""
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How the intensities of one image are scaled: minus `offset`, over `scale`, for each channel.
+
+    A scale of 0 stands for a constant channel, which becomes 0.
+    """
+
+    offset: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    def __call__(self, part: Array) -> NDArray[np.float32]:
+        """Scale a part of the image, (C, *region) of any real dtype, to float32."""
+        scaled = np.empty(part.shape, np.float32)
+        for channel, (offset, scale) in enumerate(zip(self.offset, self.scale, strict=True)):
+            rows = zip(np.atleast_2d(scaled[channel]), np.atleast_2d(part[channel]), strict=True)
+            for row, values in rows:  # one after the other: a whole image of float64 is large
+                row[...] = (values.astype(np.float64) - offset) / scale if scale else 0.0
+        return scaled
 
 
 @dataclass(frozen=True)
@@ -43,7 +78,7 @@ class Normalization:
                 f"percentiles {self.lower} and {self.upper} were given; expected 0 <= lower < upper <= 100"
             )
 
-    def __call__(self, image: NDArray[Any]) -> NDArray[np.float32]:
+    def __call__(self, image: Array) -> NDArray[np.float32]:
         """Scale `image`, (C, *spatial) of any real dtype, to float32.
 
         Raises
@@ -55,28 +90,183 @@ class Normalization:
         -----
         A constant channel becomes 0 everywhere.
         """
-        scaled = np.empty(image.shape, np.float32)
-        for channel, plane in enumerate(image):
-            offset, scale = self._fit(plane)
-            rows = zip(np.atleast_2d(scaled[channel]), np.atleast_2d(plane), strict=True)
-            for row, values in rows:  # one after the other: a whole image of float64 is large
-                row[...] = (values.astype(np.float64) - offset) / scale if scale else 0.0
-        return scaled
+        read: Read = lambda region: image[(slice(None), *slices(region))]  # noqa: E731
+        return self.fit(read, image.shape[1:], channels=len(image), dtype=image.dtype)(image)
 
-    def _fit(self, plane: NDArray[Any]) -> tuple[float, float]:
-        """What is subtracted, and what is divided by, or 0 for a constant plane."""
-        if plane.dtype.kind not in "iu":
-            plane = plane.astype(np.float64)  # so that float16 does not overflow on the way
-        if not np.isfinite(plane).all():
-            count = int((~np.isfinite(plane)).sum())
-            raise InputError(f"the image has {count} pixels that are NaN or infinite; replace them first")
-        if self.method == "percentile":
-            low, high = (float(value) for value in np.percentile(plane, [self.lower, self.upper]))
+    def fit(
+        self,
+        read: Read,
+        shape: Sequence[int],
+        *,
+        channels: int,
+        dtype: np.dtype[Any],
+        map_parts: MapParts = map,
+    ) -> Scaling:
+        """What this normalisation makes of an image, read in parts.
+
+        Parameters
+        ----------
+        read : callable
+            A region to its pixels, (C, *region); called more than once for the same region.
+        shape : sequence of int
+            Spatial shape of the image.
+        channels : int
+        dtype : dtype
+            Of the pixels.
+        map_parts : callable
+            `map`, or one that works in threads.
+
+        Raises
+        ------
+        InputError
+            If a pixel is NaN or infinite.
+        """
+        grid = BlockGrid(tuple(shape), (PART.get(len(shape), 16),) * len(shape))
+        regions = tuple(grid.region(number) for number in range(len(grid)))
+        image = _Image(read, regions, channels, math.prod(shape), dtype, map_parts)
+        if dtype.kind not in "biu":
+            _check_finite(image)
+        if self.method == "none":
+            return Scaling((0.0,) * channels, (1.0,) * channels)
+        pairs = self._percentiles(image) if self.method == "percentile" else _mean_and_deviation(image)
+        return Scaling(tuple(offset for offset, _ in pairs), tuple(scale for _, scale in pairs))
+
+    def _percentiles(self, image: _Image) -> list[tuple[float, float]]:
+        """Lower percentile and range; where both percentiles are equal, the smallest value and the range."""
+        last = image.pixels - 1
+        places = [last * (q / 100) for q in (self.lower, self.upper)]
+        below = [math.floor(place) for place in places]
+        ranks = sorted({0, last, *below, *(min(rank + 1, last) for rank in below)})
+        pairs = []
+        for values in _values_at(image, ranks):
+            at = dict(zip(ranks, values, strict=True))
+            low, high = (
+                _between(at[b], at[min(b + 1, last)], place - b)
+                for place, b in zip(places, below, strict=True)
+            )
             if low == high:  # a few bright objects on black: the range that is left
-                low, high = float(plane.min()), float(plane.max())
-            return low, high - low
-        if self.method == "zscore":
-            constant = plane.min() == plane.max()  # whose mean, rounded, may be off by a deviation
-            mean, deviation = plane.mean(dtype=np.float64), plane.std(dtype=np.float64)
-            return float(mean), 0.0 if constant else float(deviation)
-        return 0.0, 1.0
+                low, high = at[0], at[last]
+            pairs.append((low, high - low))
+        return pairs
+
+
+@dataclass(frozen=True)
+class _Image:
+    """An image in parts: how to read them, and what they are."""
+
+    read: Read
+    regions: tuple[Region, ...]
+    channels: int
+    pixels: int  # of one channel
+    dtype: np.dtype[Any]
+    map_parts: MapParts
+
+    def each(self, function: Callable[[Array], Any]) -> Iterable[Any]:
+        """The results of `function` for each part, in order."""
+        return self.map_parts(lambda region: function(self.read(region)), self.regions)
+
+
+def _check_finite(image: _Image) -> None:
+    bad = sum(image.each(lambda part: part.size - int(np.count_nonzero(np.isfinite(part)))))
+    if bad:
+        raise InputError(f"the image has {bad} pixels that are NaN or infinite; replace them first")
+
+
+def _between(low: float, high: float, share: float) -> float:
+    """Linear interpolation, from the nearer end: so numpy.percentile does, and rounds alike."""
+    return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
+
+
+def _values_at(image: _Image, ranks: Sequence[int]) -> list[list[float]]:
+    """The values at some places of the sorted pixels of each channel, exactly.
+
+    Values become unsigned integers in the same order, and these are found digit by digit: a histogram of the
+    first 16 bits says in which bin each rank lies, a histogram of the next 16 bits of the pixels in that bin
+    goes on from there. One reading of the image per digit: 1 for 8 and 16 bits, 2 for 32, 4 for 64. An image
+    of one part is partitioned in memory, which is faster.
+    """
+    if len(image.regions) == 1:
+        part = image.read(image.regions[0])
+        return [[float(value) for value in np.partition(plane.ravel(), ranks)[ranks]] for plane in part]
+    bits = max(8 * image.dtype.itemsize, DIGIT_BITS)
+    prefixes = [[0] * len(ranks) for _ in range(image.channels)]
+    rests = [list(ranks) for _ in range(image.channels)]
+    for shift in range(bits - DIGIT_BITS, -1, -DIGIT_BITS):
+
+        def histograms(part: Array, shift: int = shift) -> list[dict[int, NDArray[np.int64]]]:
+            return [
+                _digits(_keys(plane), shift, set(wanted))
+                for plane, wanted in zip(part, prefixes, strict=True)
+            ]
+
+        totals: list[dict[int, NDArray[np.int64]]] = [{} for _ in range(image.channels)]
+        for counted in image.each(histograms):
+            for total, of_channel in zip(totals, counted, strict=True):
+                for prefix, counts in of_channel.items():
+                    total[prefix] = total[prefix] + counts if prefix in total else counts
+        for c, k in np.ndindex(image.channels, len(ranks)):
+            up_to = totals[c][prefixes[c][k]].cumsum()
+            digit = int(np.searchsorted(up_to, rests[c][k], side="right"))
+            rests[c][k] -= int(up_to[digit - 1]) if digit else 0
+            prefixes[c][k] = (prefixes[c][k] << DIGIT_BITS) | digit
+    return [[_from_key(key, image.dtype) for key in of_channel] for of_channel in prefixes]
+
+
+def _digits(keys: Array, shift: int, prefixes: Iterable[int]) -> dict[int, NDArray[np.int64]]:
+    """How often each 16-bit digit at `shift` follows after each of the prefixes."""
+
+    def counted(chosen: Array) -> NDArray[np.int64]:
+        digits = (chosen >> shift).astype(np.uint16) if shift else chosen.astype(np.uint16)
+        return np.bincount(digits.ravel(), minlength=2**DIGIT_BITS)
+
+    if 8 * keys.dtype.itemsize <= shift + DIGIT_BITS:  # the first digit, before which there is nothing
+        return {prefix: counted(keys) for prefix in prefixes}
+    before = keys >> (shift + DIGIT_BITS)
+    return {prefix: counted(keys[before == prefix]) for prefix in prefixes}
+
+
+def _keys(values: Array) -> Array:
+    """Unsigned integers in the order of `values`."""
+    if values.dtype == bool:
+        return values.astype(np.uint8)
+    if values.dtype.kind == "u":
+        return values.astype(values.dtype.newbyteorder("="), copy=False)
+    unsigned = np.dtype(f"u{values.dtype.itemsize}")
+    sign = unsigned.type(1 << (8 * unsigned.itemsize - 1))
+    keys: Array = np.ascontiguousarray(values, values.dtype.newbyteorder("=")).view(unsigned)
+    if values.dtype.kind == "i":
+        return np.asarray(keys ^ sign)
+    return np.where(keys & sign, ~keys, keys | sign)  # of negative floats the larger pattern is the smaller
+
+
+def _from_key(key: int, dtype: np.dtype[Any]) -> float:
+    if dtype.kind in "bu":
+        return float(key)
+    unsigned = np.dtype(f"u{dtype.itemsize}")
+    sign = 1 << (8 * unsigned.itemsize - 1)
+    if dtype.kind == "i":
+        return float(key - sign)
+    pattern = key ^ sign if key & sign else ~key & (2 * sign - 1)
+    return float(np.array(pattern, unsigned).view(dtype.newbyteorder("=")))
+
+
+def _mean_and_deviation(image: _Image) -> list[tuple[float, float]]:
+    """Mean and deviation, 0 for a constant channel, whose mean, rounded, may be off by a deviation."""
+    pairs = []
+    for parts in zip(*image.each(lambda part: [_moments(plane) for plane in part]), strict=True):
+        count, mean, squares = 0, 0.0, 0.0
+        for size, part_mean, part_squares, _, _ in parts:  # in the order of the parts
+            step = part_mean - mean
+            squares += part_squares + step * step * count * size / (count + size)
+            mean += step * size / (count + size)
+            count += size
+        constant = min(part[3] for part in parts) == max(part[4] for part in parts)
+        pairs.append((mean, 0.0 if constant else math.sqrt(squares / image.pixels)))
+    return pairs
+
+
+def _moments(plane: Array) -> tuple[int, float, float, float, float]:
+    """Number of pixels, mean, sum of squares about it, smallest and largest value."""
+    values = plane.astype(np.float64)
+    mean = float(values.mean())
+    return values.size, mean, float(((values - mean) ** 2).sum()), float(values.min()), float(values.max())
