@@ -21,6 +21,7 @@ from unseam.decisions import to_labels
 from unseam.errors import ConfigError, InputError, ModelFileError, ShapeError
 from unseam.geometry import Geometry
 from unseam.instances import segment
+from unseam.io.source import array_source
 from unseam.model.checkpoint import ModelHeader, build_network, save_model
 from unseam.model.unet import initialise
 from unseam.normalize import Normalization
@@ -190,7 +191,9 @@ def test_a_padded_network_breaks_the_law() -> None:
 
     no_halo = Geometry.from_levels([(1, 1)], [])
     image = Normalization("zscore")(blobs(60, 60))
-    small, large = (apply_tiled(function, image, plan_tiles((60, 60), no_halo, tile)) for tile in (20, 60))
+    small, large = (
+        apply_tiled(function, array_source(image), plan_tiles((60, 60), no_halo, tile)) for tile in (20, 60)
+    )
     assert np.abs(small - large).max() > 1e-2
     inside = np.s_[:, 2:18, 2:18]  # away from the seams they agree, so it is the seams that differ
     np.testing.assert_allclose(small[inside], large[inside], atol=1e-5)
@@ -204,7 +207,8 @@ def test_normalising_each_tile_breaks_the_law() -> None:
         return function(Normalization("zscore")(tile))
 
     small, large = (
-        apply_tiled(per_tile, image, plan_tiles((60, 60), model.network.geometry, tile)) for tile in (20, 60)
+        apply_tiled(per_tile, array_source(image), plan_tiles((60, 60), model.network.geometry, tile))
+        for tile in (20, 60)
     )
     assert np.abs(small - large).max() > 1e-2
 
@@ -251,7 +255,8 @@ def test_the_average_by_hand() -> None:
     scaled = model.header.normalization(image)
     plan = plan_image((16, 16), model.network, tile=16)
     versions = [
-        apply_tiled(tile_function(model.network, CPU, [v]), scaled, plan) for v in symmetries(2, "mirror")
+        apply_tiled(tile_function(model.network, CPU, [v]), array_source(scaled), plan)
+        for v in symmetries(2, "mirror")
     ]
     np.testing.assert_allclose(model.probabilities(image, tta="mirror"), np.mean(versions, axis=0), atol=1e-6)
 
@@ -347,7 +352,7 @@ def test_a_saved_model_predicts_the_same_from_its_file_and_from_its_folder(tmp_p
 
 @pytest.fixture
 def little_memory(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    return lambda free: monkeypatch.setattr(prediction, "free_memory", lambda: free)
+    return lambda free: monkeypatch.setattr(prediction.tiles, "free_memory", lambda: free)
 
 
 def test_auto_tiles_fit_the_memory(little_memory: Callable[[int], None]) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from unseam.errors import ShapeError
 from unseam.geometry import Geometry
+from unseam.io.source import array_source
 from unseam.tiling import (
     TileFunction,
     TilePlan,
@@ -106,7 +107,7 @@ def test_mirrors_by_hand() -> None:
 
 def test_reading_inside_copies_nothing() -> None:
     image = numbers((6, 7))
-    assert np.shares_memory(read_mirrored(image, [(1, 5), (0, 7)]), image)
+    assert np.shares_memory(read_mirrored(array_source(image), [(1, 5), (0, 7)]), image)
 
 
 # Laws
@@ -147,7 +148,7 @@ def test_no_other_step_on_the_grid_needs_fewer_tiles(cut: Any) -> None:
 def test_tiled_equals_untiled(cut: Any) -> None:
     shape, geometry, largest = cut
     image, function = numbers(shape), on_the_grid(geometry)
-    tiled = apply_tiled(function, image, plan_tiles(shape, geometry, largest))
+    tiled = apply_tiled(function, array_source(image), plan_tiles(shape, geometry, largest))
     np.testing.assert_array_equal(tiled, untiled(function, image, geometry))
 
 
@@ -158,7 +159,7 @@ def test_mirroring_is_numpy_s(shape: list[int], data: Any) -> None:
     reach = [(data.draw(st.integers(0, 15)), data.draw(st.integers(0, 15))) for _ in shape]
     region = [(-before, n + after) for n, (before, after) in zip(shape, reach, strict=True)]
     padded = np.pad(image, [(0, 0), *reach], mode="reflect")
-    np.testing.assert_array_equal(read_mirrored(image, region), padded)
+    np.testing.assert_array_equal(read_mirrored(array_source(image), region), padded)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 1), (1, 30), (5, 3)])
@@ -166,7 +167,7 @@ def test_an_image_much_smaller_than_the_halo(shape: tuple[int, ...]) -> None:
     geometry = Geometry.regular(spatial_dims=2, depth=2)
     assert min(geometry.halo) > 3 * min(shape)
     image, function = numbers(shape), on_the_grid(geometry)
-    tiled = apply_tiled(function, image, plan_tiles(shape, geometry, 4))
+    tiled = apply_tiled(function, array_source(image), plan_tiles(shape, geometry, 4))
     np.testing.assert_array_equal(tiled, untiled(function, image, geometry))
 
 
@@ -176,8 +177,8 @@ def test_steps_off_the_grid_would_show() -> None:
     good = plan_tiles((20,), geometry, 6)
     astray = TilePlan(good.shape, good.tile_input, (5,), good.halo)
     expected = untiled(function, image, geometry)
-    np.testing.assert_array_equal(apply_tiled(function, image, good), expected)
-    assert (apply_tiled(function, image, astray) != expected).any()
+    np.testing.assert_array_equal(apply_tiled(function, array_source(image), good), expected)
+    assert (apply_tiled(function, array_source(image), astray) != expected).any()
 
 
 def test_a_halo_too_small_would_show() -> None:
@@ -189,8 +190,8 @@ def test_a_halo_too_small_would_show() -> None:
         return np.asarray(on_the_grid(full)(padded))
 
     image = numbers((20,))
-    tiled = apply_tiled(function, image, plan_tiles((20,), narrow, 7))
-    assert (tiled != apply_tiled(function, image, plan_tiles((20,), narrow, 20))).any()
+    tiled = apply_tiled(function, array_source(image), plan_tiles((20,), narrow, 7))
+    assert (tiled != apply_tiled(function, array_source(image), plan_tiles((20,), narrow, 20))).any()
 
 
 def test_the_dtype_and_the_channels_are_the_function_s_and_progress_is_told() -> None:
@@ -201,7 +202,7 @@ def test_the_dtype_and_the_channels_are_the_function_s_and_progress_is_told() ->
 
     image = numbers((5, 4), channels=1)
     plan = plan_tiles((5, 4), geometry, (3, 2))
-    result = apply_tiled(function, image, plan, on_tile=lambda *counts: told.append(counts))
+    result = apply_tiled(function, array_source(image), plan, on_tile=lambda *counts: told.append(counts))
     assert (result.dtype, result.shape) == (np.bool_, (3, 5, 4))
     np.testing.assert_array_equal(result[2], image[0] > 500)
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
@@ -231,14 +232,14 @@ def test_an_image_of_another_plan() -> None:
     with pytest.raises(
         ShapeError, match=r"the image is \(9, 8\) and the plan was made for \(9, 9\); plan it"
     ):
-        apply_tiled(lambda tile: tile, np.zeros((1, 9, 8)), plan)
+        apply_tiled(lambda tile: tile, array_source(np.zeros((1, 9, 8))), plan)
 
 
 def test_a_function_of_another_geometry() -> None:
     plan = plan_tiles((9, 9), Geometry.regular(spatial_dims=2, depth=0), 32)
     words = r"a tile of \(13, 13\) gave an output of \(13, 13\), and the plan expects \(9, 9\)"
     with pytest.raises(ShapeError, match=words):
-        apply_tiled(lambda tile: tile, np.zeros((1, 9, 9)), plan)
+        apply_tiled(lambda tile: tile, array_source(np.zeros((1, 9, 9))), plan)
 
 
 # What hangs on rounding is settled the same way, whatever the tiles
@@ -259,10 +260,12 @@ def test_settled_pixels_do_not_depend_on_the_tile() -> None:
     image = np.random.default_rng(0).normal(size=(1, 40, 33))
     undecided = np.random.default_rng(1).random((40, 33)) < 0.02
     smallest = plan_tiles((40, 33), geometry, geometry.grid)
-    results = [apply_tiled(function, image, plan_tiles((40, 33), geometry, tile)) for tile in (8, 64)]
+    results = [
+        apply_tiled(function, array_source(image), plan_tiles((40, 33), geometry, tile)) for tile in (8, 64)
+    ]
     assert (results[0] != results[1]).any(axis=0)[undecided].all()  # else there is nothing to settle
     unsettled = results[0].copy()
     for result in results:
-        settle(function, image, smallest, result=result, undecided=undecided)
+        settle(function, array_source(image), smallest, result=result, undecided=undecided)
     np.testing.assert_array_equal(results[0][:, undecided], results[1][:, undecided])
     np.testing.assert_array_equal(results[0][:, ~undecided], unsettled[:, ~undecided])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from unseam.config import ObjectConfig
 from unseam.geometry import Geometry
 from unseam.instances import segment
-from unseam.tiling import TileFunction, plan_tiles, settle
+from unseam.tiling import TilePlan, plan_tiles
 
 ROUNDING = 2.5e-6
 """What tiles of other sizes change at least, in float32; see `settle_decisions`."""
@@ -32,36 +34,52 @@ def to_labels(probabilities: NDArray[np.float32], task: str, objects: ObjectConf
 
 
 def settle_decisions(
-    function: TileFunction,
-    scaled: NDArray[np.float32],
-    geometry: Geometry,
+    recompute: Callable[[NDArray[np.bool_]], float],
     probabilities: NDArray[np.float32],
+    brightness: NDArray[np.float32],
     *,
     task: str,
     objects: ObjectConfig,
 ) -> None:
     """Compute again, in place, the pixels whose label hangs on rounding, so that the tiles decide nothing.
 
+    Parameters
+    ----------
+    recompute : callable
+        Given a mask of pixels, (*region), puts into `probabilities` the values that no choice of tiles
+        changes, and returns the largest difference to what was there; see `unseam.tiling.settle`.
+    probabilities : ndarray of float32, (classes, *region)
+        Of the whole image or of a part of it.
+    brightness : ndarray of float32, (*region)
+        Largest absolute scaled intensity of each pixel.
+    task, objects
+        What the decisions are.
+
     Notes
     -----
     With d the largest difference that another tiling makes, a pixel further than d from every decision is
     decided alike by all of them, and a nearer one by its value in a small tile of its own. How large d is
     depends on the image: it is measured on the tiles computed again, those of the least decided and of the
-    brightest pixel among them, and the band about the decisions is kept `SAFETY` times as wide.
+    brightest pixel among them, and the band about the decisions is kept `SAFETY` times as wide. The band need
+    not be the same in each part of an image: it only has to be wide enough.
     """
-    cells = [-(-halo // grid) * grid for halo, grid in zip(geometry.halo, geometry.grid, strict=True)]
-    small = plan_tiles(scaled.shape[1:], geometry, [max(SMALLEST_CELL, cell) for cell in cells])
     margin = decision_margin(probabilities, task, objects)
     if margin is None:
         return
     band, settled = 2 * ROUNDING, np.zeros(margin.shape, bool)
     undecided = margin < band
-    undecided.flat[[margin.argmin(), np.abs(scaled).max(0).argmax()]] = True
+    undecided.flat[[margin.argmin(), brightness.argmax()]] = True
     while undecided.any():
-        largest = settle(function, scaled, small, result=probabilities, undecided=undecided)
+        largest = recompute(undecided)
         settled |= undecided
         band = max(band, SAFETY * largest)
         undecided = (margin < band) & ~settled
+
+
+def small_tiles(shape: Sequence[int], geometry: Geometry) -> TilePlan:
+    """The tiles in which undecided pixels are computed again: a matter of image and network alone."""
+    cells = [-(-halo // grid) * grid for halo, grid in zip(geometry.halo, geometry.grid, strict=True)]
+    return plan_tiles(shape, geometry, [max(SMALLEST_CELL, cell) for cell in cells])
 
 
 def decision_margin(

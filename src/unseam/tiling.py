@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 
 from unseam.errors import ShapeError
 from unseam.geometry import Geometry
+from unseam.grid import Region, slices
+from unseam.io.source import Source
 
 TileFunction = Callable[[NDArray[Any]], NDArray[Any]]
 
@@ -128,18 +130,33 @@ def plan_tiles(shape: Sequence[int], geometry: Geometry, tile: int | Sequence[in
     return TilePlan(tuple(shape), geometry.input_for(needed), tuple(steps), geometry.halo)
 
 
-def read_mirrored(image: NDArray[Any], region: Sequence[tuple[int, int]]) -> NDArray[Any]:
-    """A region of `image`, (C, *spatial), mirrored where it reaches outside.
+def read_mirrored(image: Source, region: Sequence[tuple[int, int]]) -> NDArray[Any]:
+    """A region of an image, (C, *region), mirrored where it reaches outside.
 
     The edge pixel is the mirror and is not repeated; an image smaller than the reach is mirrored again
-    and again; an image of one pixel is constant.
+    and again; an image of one pixel is constant. No more of the image is read than the region shows.
     """
-    inside = all(a >= 0 and b <= n for (a, b), n in zip(region, image.shape[1:], strict=True))
-    if inside:
-        return image[(slice(None), *(slice(a, b) for a, b in region))]
-    for axis, (a, b) in enumerate(region, start=1):
-        image = np.take(image, mirrored_indices(a, b, image.shape[axis]), axis=axis)
-    return image
+    if all(a >= 0 and b <= n for (a, b), n in zip(region, image.shape, strict=True)):
+        return image.read(tuple(region))
+    places = [mirrored_indices(a, b, n) for (a, b), n in zip(region, image.shape, strict=True)]
+    part = image.read(tuple((int(place.min()), int(place.max()) + 1) for place in places))
+    for axis, place in enumerate(places, start=1):
+        part = np.take(part, place - place.min(), axis=axis)
+    return part
+
+
+def windowed(image: Source, region: Region, *, margin: Sequence[int]) -> Source:
+    """The same image, of which a region with a margin is read now, at once, and kept."""
+    kept = tuple(
+        (max(0, a - m), min(n, b + m)) for (a, b), m, n in zip(region, margin, image.shape, strict=True)
+    )
+    window, origin = image.read(kept), [a for a, _ in kept]
+
+    def read(wanted: Region) -> NDArray[Any]:
+        inside = all(a >= low and b <= high for (a, b), (low, high) in zip(wanted, kept, strict=True))
+        return window[(slice(None), *slices(wanted, origin=origin))] if inside else image.read(wanted)
+
+    return replace(image, read=read)
 
 
 def mirrored_indices(start: int, stop: int, size: int) -> NDArray[np.intp]:
@@ -155,21 +172,25 @@ def mirrored_indices(start: int, stop: int, size: int) -> NDArray[np.intp]:
 
 def apply_tiled(
     function: TileFunction,
-    image: NDArray[Any],
+    image: Source,
     plan: TilePlan,
     *,
+    origin: Sequence[int] | None = None,
     on_tile: Callable[[int, int], None] | None = None,
 ) -> NDArray[Any]:
-    """Apply a network to an image tile by tile.
+    """Apply a network to an image, or to a region of it, tile by tile.
 
     Parameters
     ----------
     function : callable
         Maps an array (C, *plan.tile_input) to (K, *output), the output 2 * halo smaller along each axis.
-    image : ndarray, (C, *plan.shape)
-        The image.
+    image : Source
+        The image; `unseam.io.source.array_source` makes one of an array.
     plan : TilePlan
-        From `plan_tiles`.
+        From `plan_tiles`, for the shape of the image or of the region.
+    origin : sequence of int, optional
+        Where the region begins, a multiple of the network's grid along each axis; without it the whole
+        image is wanted.
     on_tile : callable, optional
         Called with (tiles done, tiles in all) after each tile.
 
@@ -183,14 +204,12 @@ def apply_tiled(
     ShapeError
         If the image is not the plan's, or the function's output is not the tile without its halo.
     """
-    if image.shape[1:] != plan.shape:
-        raise ShapeError(
-            f"the image is {image.shape[1:]} and the plan was made for {plan.shape}; plan it again"
-        )
+    if origin is None and image.shape != plan.shape:
+        raise ShapeError(f"the image is {image.shape} and the plan was made for {plan.shape}; plan it again")
     expected = tuple(n - 2 * halo for n, halo in zip(plan.tile_input, plan.halo, strict=True))
     result: NDArray[Any] | None = None
     for done, tile in enumerate(plan, start=1):
-        output = function(read_mirrored(image, tile.read))
+        output = function(read_mirrored(image, shifted(tile.read, origin)))
         if output.shape[1:] != expected:
             raise ShapeError(
                 f"a tile of {plan.tile_input} gave an output of {output.shape[1:]}, and the plan expects "
@@ -207,11 +226,12 @@ def apply_tiled(
 
 def settle(
     function: TileFunction,
-    image: NDArray[Any],
+    image: Source,
     plan: TilePlan,
     *,
     result: NDArray[Any],
     undecided: NDArray[np.bool_],
+    origin: Sequence[int] | None = None,
 ) -> float:
     """Compute the undecided pixels of `result` again, in place, in tiles that no choice depends on.
 
@@ -224,27 +244,42 @@ def settle(
     function, image
         As in `apply_tiled`.
     plan : TilePlan
-        Small tiles, of a size that the network alone decides.
-    result : ndarray, (K, *plan.shape)
+        Small tiles of the whole image, of a size that the network alone decides.
+    result : ndarray, (K, *region)
         Changed where `undecided`, and nowhere else.
-    undecided : ndarray of bool, plan.shape
+    undecided : ndarray of bool, (*region)
+    origin : sequence of int, optional
+        Where the region begins; without it `result` is of the whole image.
 
     Returns
     -------
     float
-        The largest difference to what `result` held, over all pixels of the tiles computed: how much rounding
-        there is in this image.
+        The largest difference to what `result` held, over all pixels of the region in the tiles computed: how
+        much rounding there is here.
     """
     largest = 0.0
-    for index in np.unique(np.argwhere(undecided) // plan.step, axis=0):
+    start = np.asarray(origin or (0,) * undecided.ndim)
+    region = tuple((int(a), int(a) + n) for a, n in zip(start, undecided.shape, strict=True))
+    for index in np.unique((np.argwhere(undecided) + start) // plan.step, axis=0):
         tile = plan.tile(index)
-        where = undecided[_slices(tile.write)[1:]]
-        output = function(read_mirrored(image, tile.read))[_slices(tile.crop)]
-        there = result[_slices(tile.write)]
+        common = tuple(
+            (max(a, low), min(b, high)) for (a, b), (low, high) in zip(tile.write, region, strict=True)
+        )
+        output = function(read_mirrored(image, tile.read))
+        output = output[(slice(None), *slices(common, origin=[a for a, _ in tile.write]))]
+        there = result[(slice(None), *slices(common, origin=start.tolist()))]
         largest = max(largest, float(np.abs(output - there).max()))
+        where = undecided[slices(common, origin=start.tolist())]
         there[:, where] = output[:, where]
     return largest
 
 
-def _slices(region: Sequence[tuple[int, int]]) -> tuple[slice, ...]:
-    return (slice(None), *(slice(a, b) for a, b in region))
+def shifted(region: Region, origin: Sequence[int] | None) -> Region:
+    """A region moved by `origin`."""
+    return (
+        region if origin is None else tuple((a + o, b + o) for (a, b), o in zip(region, origin, strict=True))
+    )
+
+
+def _slices(region: Region) -> tuple[slice, ...]:
+    return (slice(None), *slices(region))

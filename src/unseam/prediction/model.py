@@ -4,32 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from unseam.config import Config
-from unseam.decisions import settle_decisions, to_labels
+from unseam.decisions import to_labels
 from unseam.errors import InputError, ShapeError
 from unseam.instances import label_class_regions
+from unseam.io.source import Source, array_source
 from unseam.measure import ObjectTable, measure
 from unseam.model.checkpoint import ModelHeader, load_network
 from unseam.model.unet import UNet, fold_batch_norm
-from unseam.tiling import TileFunction, TilePlan, apply_tiled, plan_tiles
-
-TTA = ("none", "mirror", "rotate")
-LARGEST_TILE = {2: 512, 3: 96}
-"""Output pixels per axis that `tile="auto"` does not exceed: on processors larger tiles were not faster."""
-SHARE_OF_MEMORY = 0.25
-"""Share of the free memory that the activations of one tile may take with `tile="auto"`."""
-
-Symmetry = tuple[int, tuple[int, ...]]
-"""Quarter turns in the last two axes, then the axes that are mirrored."""
+from unseam.normalize import MapParts
+from unseam.prediction.region import Prepared, predict_region, prepare, whole_of
+from unseam.prediction.tiles import TTA, plan_image, symmetries, tile_function
+from unseam.tiling import TileFunction, apply_tiled
 
 
 @dataclass(frozen=True)
@@ -85,6 +78,7 @@ class Model:
         tile: int | str = "auto",
         tta: str = "none",
         spacing: Sequence[float] | None = None,
+        rescale: bool = True,
         on_tile: Callable[[int, int], None] | None = None,
     ) -> Segmentation:
         """Segment an image of any size.
@@ -98,7 +92,10 @@ class Model:
         tta : str
             "mirror" averages over all mirrored versions, "rotate" over the quarter turns as well.
         spacing : sequence of float, optional
-            Pixel size, micrometres per axis, for the table.
+            Pixel size, micrometres per axis, for the table and for `rescale`.
+        rescale : bool
+            Whether an image whose pixels are more than a tenth larger or smaller than those the model learned
+            on is brought to their size for the network; labels and probabilities keep the image's own pixels.
         on_tile : callable, optional
             Called with (tiles done, tiles in all).
 
@@ -110,22 +107,47 @@ class Model:
             If a pixel is NaN or infinite, or `tta` is unknown or does not fit the network.
         """
         channels = self._with_channels(np.asarray(image))
-        function = self._tile_function(tta)
-        plan = plan_image(channels.shape[1:], self.network, tile=tile)
-        scaled = self.header.normalization(channels)
-        probabilities: NDArray[np.float32] = apply_tiled(function, scaled, plan, on_tile=on_tile)
-        header = self.header
-        settle_decisions(
-            function,
-            scaled,
-            self.network.geometry,
-            probabilities,
-            task=header.task,
-            objects=header.objects,
-        )
-        labels = to_labels(probabilities, header.task, header.objects)
         size = tuple(float(s) for s in spacing) if spacing else None
-        return Segmentation(labels, probabilities, size, channels, header.task)
+        prepared = self.prepare(array_source(channels, spacing=size), tile=tile, tta=tta, rescale=rescale)
+        probabilities = predict_region(prepared, whole_of(channels.shape[1:]), on_tile=on_tile)
+        labels = to_labels(probabilities, prepared.task, prepared.objects)
+        return Segmentation(labels, probabilities, size, channels, self.header.task)
+
+    def prepare(
+        self,
+        image: Source,
+        *,
+        tile: int | str = "auto",
+        tta: str = "none",
+        rescale: bool = True,
+        memory: float | None = None,
+        map_parts: MapParts = map,
+    ) -> Prepared:
+        """All that segmenting parts of an image takes; its intensities are read for it once or more.
+
+        Parameters
+        ----------
+        image : Source
+        tile, tta, rescale
+            As in `predict`.
+        memory : float, optional
+            Bytes that one tile may take with `tile="auto"`.
+        map_parts : callable
+            Reads the parts for the intensities: `map`, or the map of an executor.
+
+        Raises
+        ------
+        ShapeError, InputError
+            As in `predict`.
+        """
+        self.check_channels(image)
+        function = self._tile_function(tta)
+        scaling = self.header.normalization.fit(
+            image.read, image.shape, channels=image.channels, dtype=image.dtype, map_parts=map_parts
+        )
+        return prepare(
+            self.network, self.header, function, image, scaling, tile=tile, rescale=rescale, memory=memory
+        )
 
     def probabilities(
         self,
@@ -138,9 +160,8 @@ class Model:
         """Softmax over the classes: (C, *spatial) to (classes, *spatial), up to rounding of float32."""
         function = self._tile_function(tta)
         plan = plan_image(image.shape[1:], self.network, tile=tile)
-        result: NDArray[np.float32] = apply_tiled(
-            function, self.header.normalization(image), plan, on_tile=on_tile
-        )
+        scaled = array_source(self.header.normalization(image))
+        result: NDArray[np.float32] = apply_tiled(function, scaled, plan, on_tile=on_tile)
         return result
 
     def with_objects(self, **changes: Any) -> Model:
@@ -157,16 +178,25 @@ class Model:
         return tile_function(self.network, self.device, versions)
 
     def _with_channels(self, image: NDArray[Any]) -> NDArray[Any]:
-        dims, expected = self.network.spatial_dims, self.network.in_channels
-        if image.ndim == dims and expected == 1:
+        if image.ndim == self.network.spatial_dims and self.network.in_channels == 1:
             image = image[None]
-        if image.ndim != dims + 1 or image.shape[0] != expected:
+        self._check_shape(image.shape)
+        return image
+
+    def check_channels(self, image: Source) -> None:
+        """Raise `ShapeError` if an image has other axes or channels than the model, or no pixel."""
+        self._check_shape((image.channels, *image.shape))
+
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        dims, expected = self.network.spatial_dims, self.network.in_channels
+        if len(shape) != dims + 1 or shape[0] != expected:
             what = f"{expected} channel{'s' if expected > 1 else ''}"
             raise ShapeError(
-                f"the image has shape {image.shape}; this model takes {what} and {dims} spatial axes, "
+                f"the image has shape {shape}; this model takes {what} and {dims} spatial axes, "
                 f"({expected}, {'Z, ' if dims == 3 else ''}Y, X): convert it, or train on images like it"
             )
-        return image
+        if 0 in shape:
+            raise ShapeError(f"the image is empty: its shape is {shape[1:]}")
 
 
 def load_model(path: str | Path, *, device: str = "auto") -> Model:
@@ -229,82 +259,3 @@ def measure_classes(segmentation: Segmentation) -> ObjectTable:
         spacing=segmentation.spacing,
         classes=classes,
     )
-
-
-def symmetries(spatial_dims: int, tta: str) -> list[Symmetry]:
-    """The versions of a tile that are averaged: 1, 4 or 8 in 2-D; 1, 8 or 16 in 3-D."""
-    axes = range(-spatial_dims, 0)
-    mirrors = [
-        tuple(a for a, m in zip(axes, on, strict=True) if m) for on in product((0, 1), repeat=spatial_dims)
-    ]
-    if tta == "none":
-        return [(0, ())]
-    return [(turns, mirror) for turns in ((0,) if tta == "mirror" else (0, 1)) for mirror in mirrors]
-
-
-def tile_function(
-    net: UNet, device: torch.device, versions: Sequence[Symmetry]
-) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """Tile (C, *input) to probabilities (classes, *output), averaged over `versions`.
-
-    Each version is undone before averaging. All tiles have the same size and start on the same grid, so
-    they do when mirrored too: averaging changes nothing about seams.
-    """
-
-    def predict_version(x: Tensor, turns: int, mirror: tuple[int, ...]) -> Tensor:
-        x = torch.rot90(x, turns, (-2, -1)).flip(mirror)
-        layout = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
-        p = torch.softmax(net(x.contiguous(memory_format=layout)).float(), dim=1)
-        return torch.rot90(p.flip(mirror), -turns, (-2, -1))
-
-    @torch.inference_mode()
-    def predict_tile(tile: NDArray[np.float32]) -> NDArray[np.float32]:
-        x = torch.from_numpy(np.ascontiguousarray(tile))[None].to(device)
-        with torch.backends.cudnn.flags(allow_tf32=False):  # 10 bits of mantissa are not float32
-            total = sum(predict_version(x, turns, mirror)[0] for turns, mirror in versions)
-        mean: NDArray[np.float32] = (total / len(versions)).cpu().numpy()  # type: ignore[union-attr]
-        return mean
-
-    return predict_tile
-
-
-def plan_image(shape: Sequence[int], net: UNet, *, tile: int | str) -> TilePlan:
-    """The tiles of an image; "auto" takes what memory allows, and no more than pays."""
-    if tile != "auto":
-        return plan_tiles(shape, net.geometry, _whole_number(tile))
-    size = LARGEST_TILE[net.spatial_dims]
-    plan = plan_tiles(shape, net.geometry, size)
-    while tile_bytes(plan.tile_input, net) > SHARE_OF_MEMORY * free_memory() and size // 2 >= max(
-        net.geometry.grid
-    ):
-        size //= 2
-        plan = plan_tiles(shape, net.geometry, size)
-    return plan
-
-
-def tile_bytes(tile_input: Sequence[int], net: UNet) -> int:
-    """About the memory that the activations of one tile take at their peak, float32.
-
-    At the first level live the skip, the concatenation (two widths) and a convolution's input and output.
-    """
-    pixels = int(np.prod(tile_input))
-    width = net.base_width
-    return 4 * pixels * 6 * width
-
-
-def free_memory() -> int:
-    """Memory that can be had without swapping, bytes; 4 GB where the system does not say."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 4 * 1024**3
-
-
-def _whole_number(tile: int | str) -> int:
-    try:
-        return int(tile)
-    except ValueError:
-        raise InputError(f"tile is {tile!r}; expected auto or a number of pixels") from None

@@ -1,0 +1,29 @@
+"""Prediction: an image of any size through a trained network, to probabilities, labels and objects."""
+
+from unseam.prediction.model import (
+    Model,
+    Segmentation,
+    choose_device,
+    load_model,
+    measure_classes,
+    ready,
+)
+from unseam.prediction.region import Prepared, predict_region
+from unseam.prediction.tiles import TTA, free_memory, plan_image, symmetries, tile_bytes, tile_function
+
+__all__ = [
+    "TTA",
+    "Model",
+    "Prepared",
+    "Segmentation",
+    "choose_device",
+    "free_memory",
+    "load_model",
+    "measure_classes",
+    "plan_image",
+    "predict_region",
+    "ready",
+    "symmetries",
+    "tile_bytes",
+    "tile_function",
+]

@@ -1,0 +1,194 @@
+"""Any region of an image through the network: the same probabilities wherever the image was cut.
+
+What is asked for, at the image's own pixel size, is made of the region of the network's pixels around it::
+
+    image's pixels      │      region      │
+    network's pixels  │      its taps       │ ─▶ tiles with their halo ─▶ probabilities ─▶ back
+
+Where both pixel sizes are about the same, there is nothing to resample and the two are one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseam.config import ObjectConfig
+from unseam.decisions import settle_decisions, small_tiles
+from unseam.geometry import Geometry
+from unseam.grid import Region, slices
+from unseam.io.source import Source
+from unseam.model.checkpoint import ModelHeader
+from unseam.model.unet import UNet
+from unseam.normalize import Scaling
+from unseam.prediction.tiles import plan_image
+from unseam.resample import needed, resample, resample_at, resampled, shape_at, taps_of_pixels
+from unseam.tiling import TileFunction, apply_tiled, plan_tiles, settle, windowed
+
+LARGEST_DIFFERENCE = 0.1
+"""Pixels that differ by no more than this share are not resampled: augmentation changes sizes as much."""
+
+OnTile = Callable[[int, int], None]
+Probabilities = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model made ready for one image.
+
+    Attributes
+    ----------
+    function : a tile of the network's pixels to probabilities.
+    geometry : of the network.
+    image : intensities scaled, the image's own pixels.
+    resized : the same at the network's pixel size; `image` itself where that is the same.
+    task, objects : what is decided; sizes in the image's own pixels.
+    tile : largest output of a tile along each axis.
+    """
+
+    function: TileFunction
+    geometry: Geometry
+    image: Source
+    resized: Source
+    task: str
+    objects: ObjectConfig
+    tile: tuple[int, ...]
+
+    @property
+    def is_resized(self) -> bool:
+        """Whether the network sees other pixels than the image has."""
+        return self.resized is not self.image
+
+
+def prepare(
+    net: UNet,
+    header: ModelHeader,
+    function: TileFunction,
+    image: Source,
+    scaling: Scaling,
+    *,
+    tile: int | str,
+    rescale: bool,
+    memory: float | None = None,
+) -> Prepared:
+    """A model made ready for an image whose intensities are scaled by `scaling`; see `Model.prepare`."""
+    scaled = replace(image, read=lambda region: scaling(image.read(region)), dtype=np.dtype(np.float32))
+    shape = network_shape(image, header.spacing) if rescale else image.shape
+    other = shape != image.shape
+    zoom = [m / n for n, m in zip(image.shape, shape, strict=True)]
+    return Prepared(
+        function,
+        net.geometry,
+        scaled,
+        resampled(scaled, shape) if other else scaled,
+        header.task,
+        objects_at(header.objects, zoom) if other else header.objects,
+        plan_image(shape, net, tile=tile, memory=memory).step,
+    )
+
+
+def network_shape(image: Source, wanted: Sequence[float] | None) -> tuple[int, ...]:
+    """Pixels along each axis once those of the image are as large as the model's; its own where unknown."""
+    if image.spacing is None or wanted is None or len(wanted) != len(image.shape):
+        return image.shape
+    apart = max(abs(math.log(s / w)) for s, w in zip(image.spacing, wanted, strict=True))
+    return (
+        image.shape
+        if apart <= math.log(1 + LARGEST_DIFFERENCE)
+        else shape_at(image.shape, image.spacing, wanted)
+    )
+
+
+def objects_at(objects: ObjectConfig, zoom: Sequence[float]) -> ObjectConfig:
+    """Growth and smallest size for an image with 1 / `zoom` pixels for each pixel that the model knows."""
+    grow, size = objects.grow, objects.min_size
+    mean = math.prod(zoom) ** (1 / len(zoom))
+    return replace(
+        objects,
+        grow=grow and max(1, round(grow / mean)),
+        min_size=size and max(1, round(size / math.prod(zoom))),
+    )
+
+
+def whole_of(shape: Sequence[int]) -> Region:
+    """The region that is the whole image."""
+    return tuple((0, n) for n in shape)
+
+
+def predict_region(prepared: Prepared, region: Region, *, on_tile: OnTile | None = None) -> Probabilities:
+    """Probabilities of a region, (classes, *region), those that hang on rounding settled.
+
+    Labels decided on them do not depend on the region, the tiles, or what was computed before.
+    """
+    image = windowed(prepared.image, region, margin=_context(prepared))
+    brightness = np.abs(image.read(region)).max(0)
+    if prepared.is_resized:
+        probabilities, recompute = _resized_region(prepared, region, on_tile)
+    else:
+        origin = [a // grid * grid for (a, _), grid in zip(region, prepared.geometry.grid, strict=True)]
+        probabilities = _tiles(prepared, image, region, origin, on_tile)
+        cells = small_tiles(image.shape, prepared.geometry)
+
+        def recompute(undecided: NDArray[np.bool_]) -> float:
+            return settle(
+                prepared.function,
+                image,
+                cells,
+                result=probabilities,
+                undecided=undecided,
+                origin=[a for a, _ in region],
+            )
+
+    settle_decisions(recompute, probabilities, brightness, task=prepared.task, objects=prepared.objects)
+    return probabilities
+
+
+def _context(prepared: Prepared) -> list[int]:
+    """What is read around a region: the halo of its tiles, and of the small ones that jut out of it."""
+    cells = small_tiles(prepared.resized.shape, prepared.geometry).step
+    return [halo + cell for halo, cell in zip(prepared.geometry.halo, cells, strict=True)]
+
+
+def _tiles(
+    prepared: Prepared, image: Source, region: Region, origin: Sequence[int], on_tile: OnTile | None
+) -> Probabilities:
+    """A region of the network's pixels; tiles begin at `origin`, on the grid, at or before the region."""
+    shape = [b - o for (_, b), o in zip(region, origin, strict=True)]
+    plan = plan_tiles(shape, prepared.geometry, prepared.tile)
+    result: Probabilities = apply_tiled(prepared.function, image, plan, origin=origin, on_tile=on_tile)
+    return result[(slice(None), *slices(region, origin=origin))]
+
+
+def _resized_region(
+    prepared: Prepared, region: Region, on_tile: OnTile | None
+) -> tuple[Probabilities, Callable[[NDArray[np.bool_]], float]]:
+    """The region by way of the network's pixels, and how to settle pixels of it."""
+    old, new = prepared.resized.shape, prepared.image.shape
+    inner = needed(region, old=old, new=new)
+    origin = [a // grid * grid for (a, _), grid in zip(inner, prepared.geometry.grid, strict=True)]
+    image = windowed(prepared.resized, inner, margin=_context(prepared))
+    fine = _tiles(prepared, image, inner, origin, on_tile)
+    start = [a for a, _ in inner]
+    probabilities = resample(fine, start, region, old=old, new=new)
+    cells = small_tiles(old, prepared.geometry)
+
+    def recompute(undecided: NDArray[np.bool_]) -> float:
+        pixels = np.argwhere(undecided) + np.array([a for a, _ in region], np.intp)
+        needed_here = np.zeros(fine.shape[1:], bool)
+        for index, _ in taps_of_pixels(pixels, old=old, new=new):
+            needed_here[tuple((index - start).T)] = True
+        largest = settle(prepared.function, image, cells, result=fine, undecided=needed_here, origin=start)
+        probabilities[:, undecided] = resample_at(fine, start, pixels, old=old, new=new)
+        return largest
+
+    return probabilities, recompute
+
+
+def region_bytes(shape: Sequence[int], *, channels: int, classes: int) -> int:
+    """About the memory that predicting a region takes besides its tiles."""
+    per_pixel = 4 * (2 * channels + 2 * classes) + 24  # intensities, probabilities, decisions
+    return math.prod(shape) * per_pixel

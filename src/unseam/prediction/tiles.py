@@ -1,0 +1,103 @@
+"""The network as a function of a tile, and how large its tiles are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unseam.errors import InputError
+from unseam.model.unet import UNet
+from unseam.tiling import TilePlan, plan_tiles
+
+TTA = ("none", "mirror", "rotate")
+LARGEST_TILE = {2: 512, 3: 96}
+"""Output pixels per axis that `tile="auto"` does not exceed: on processors larger tiles were not faster."""
+SHARE_OF_MEMORY = 0.25
+"""Share of the free memory that the activations of one tile may take with `tile="auto"`."""
+
+Symmetry = tuple[int, tuple[int, ...]]
+"""Quarter turns in the last two axes, then the axes that are mirrored."""
+
+
+def symmetries(spatial_dims: int, tta: str) -> list[Symmetry]:
+    """The versions of a tile that are averaged: 1, 4 or 8 in 2-D; 1, 8 or 16 in 3-D."""
+    axes = range(-spatial_dims, 0)
+    mirrors = [
+        tuple(a for a, m in zip(axes, on, strict=True) if m) for on in product((0, 1), repeat=spatial_dims)
+    ]
+    if tta == "none":
+        return [(0, ())]
+    return [(turns, mirror) for turns in ((0,) if tta == "mirror" else (0, 1)) for mirror in mirrors]
+
+
+def tile_function(
+    net: UNet, device: torch.device, versions: Sequence[Symmetry]
+) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Tile (C, *input) to probabilities (classes, *output), averaged over `versions`.
+
+    Each version is undone before averaging. All tiles have the same size and start on the same grid, so
+    they do when mirrored too: averaging changes nothing about seams.
+    """
+
+    def predict_version(x: Tensor, turns: int, mirror: tuple[int, ...]) -> Tensor:
+        x = torch.rot90(x, turns, (-2, -1)).flip(mirror)
+        layout = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
+        p = torch.softmax(net(x.contiguous(memory_format=layout)).float(), dim=1)
+        return torch.rot90(p.flip(mirror), -turns, (-2, -1))
+
+    @torch.inference_mode()
+    def predict_tile(tile: NDArray[np.float32]) -> NDArray[np.float32]:
+        x = torch.from_numpy(np.ascontiguousarray(tile))[None].to(device)
+        with torch.backends.cudnn.flags(allow_tf32=False):  # 10 bits of mantissa are not float32
+            total = sum(predict_version(x, turns, mirror)[0] for turns, mirror in versions)
+        mean: NDArray[np.float32] = (total / len(versions)).cpu().numpy()  # type: ignore[union-attr]
+        return mean
+
+    return predict_tile
+
+
+def plan_image(shape: Sequence[int], net: UNet, *, tile: int | str, memory: float | None = None) -> TilePlan:
+    """The tiles of an image; "auto" takes what `memory` (bytes; else a share of the free) allows."""
+    if tile != "auto":
+        return plan_tiles(shape, net.geometry, _whole_number(tile))
+    memory = SHARE_OF_MEMORY * free_memory() if memory is None else memory
+    size = LARGEST_TILE[net.spatial_dims]
+    plan = plan_tiles(shape, net.geometry, size)
+    while tile_bytes(plan.tile_input, net) > memory and size // 2 >= max(net.geometry.grid):
+        size //= 2
+        plan = plan_tiles(shape, net.geometry, size)
+    return plan
+
+
+def tile_bytes(tile_input: Sequence[int], net: UNet) -> int:
+    """About the memory that the activations of one tile take at their peak, float32.
+
+    At the first level live the skip, the concatenation (two widths) and a convolution's input and output.
+    """
+    pixels = int(np.prod(tile_input))
+    width = net.base_width
+    return 4 * pixels * 6 * width
+
+
+def free_memory() -> int:
+    """Memory that can be had without swapping, bytes; 4 GB where the system does not say."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 4 * 1024**3
+
+
+def _whole_number(tile: int | str) -> int:
+    try:
+        return int(tile)
+    except ValueError:
+        raise InputError(f"tile is {tile!r}; expected auto or a number of pixels") from None
