@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseam.config import ObjectConfig
+from unseam.errors import InputError
 from unseam.geometry import Geometry
 from unseam.instances import segment
 from unseam.tiling import TilePlan, plan_tiles
@@ -21,8 +22,7 @@ SMALLEST_CELL = 8
 def to_labels(probabilities: NDArray[np.float32], task: str, objects: ObjectConfig) -> NDArray[np.int32]:
     """Class of the largest probability, or objects numbered in raster order."""
     if task == "semantic":
-        classes: NDArray[np.int32] = probabilities.argmax(0).astype(np.int32)
-        return classes
+        return to_classes(probabilities)
     return segment(
         1 - probabilities[0],
         threshold=_threshold(objects),
@@ -31,6 +31,28 @@ def to_labels(probabilities: NDArray[np.float32], task: str, objects: ObjectConf
         grow_pixels=objects.grow or 0,
         low_threshold=objects.low_threshold or 0.0,
     )
+
+
+def to_classes(probabilities: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Class of the largest probability."""
+    return probabilities.argmax(0).astype(np.int32)
+
+
+def to_masks(
+    probabilities: NDArray[np.float32], objects: ObjectConfig
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
+    """Where the cores of objects are, and where they may grow; None for everywhere.
+
+    Raises
+    ------
+    InputError
+        If a probability is NaN.
+    """
+    foreground = 1 - probabilities[0]
+    if np.isnan(foreground).any():
+        raise InputError("the network gives NaN; train the model again, at a lower learning rate")
+    low = objects.low_threshold or 0.0
+    return foreground > _threshold(objects), foreground > low if low > 0 else None
 
 
 def settle_decisions(
@@ -78,8 +100,13 @@ def settle_decisions(
 
 def small_tiles(shape: Sequence[int], geometry: Geometry) -> TilePlan:
     """The tiles in which undecided pixels are computed again: a matter of image and network alone."""
+    return plan_tiles(shape, geometry, smallest_tile(geometry))
+
+
+def smallest_tile(geometry: Geometry) -> list[int]:
+    """Output of such a tile along each axis: about the halo, so that neither few nor many pixels cost much."""
     cells = [-(-halo // grid) * grid for halo, grid in zip(geometry.halo, geometry.grid, strict=True)]
-    return plan_tiles(shape, geometry, [max(SMALLEST_CELL, cell) for cell in cells])
+    return [max(SMALLEST_CELL, cell) for cell in cells]
 
 
 def decision_margin(

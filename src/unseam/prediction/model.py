@@ -141,7 +141,7 @@ class Model:
             As in `predict`.
         """
         self.check_channels(image)
-        function = self._tile_function(tta)
+        function = self.tile_function(tta)
         scaling = self.header.normalization.fit(
             image.read, image.shape, channels=image.channels, dtype=image.dtype, map_parts=map_parts
         )
@@ -158,7 +158,7 @@ class Model:
         on_tile: Callable[[int, int], None] | None = None,
     ) -> NDArray[np.float32]:
         """Softmax over the classes: (C, *spatial) to (classes, *spatial), up to rounding of float32."""
-        function = self._tile_function(tta)
+        function = self.tile_function(tta)
         plan = plan_image(image.shape[1:], self.network, tile=tile)
         scaled = array_source(self.header.normalization(image))
         result: NDArray[np.float32] = apply_tiled(function, scaled, plan, on_tile=on_tile)
@@ -169,7 +169,14 @@ class Model:
         config = Config(objects=self.header.objects).updated({"objects": changes})
         return replace(self, header=replace(self.header, objects=config.objects))
 
-    def _tile_function(self, tta: str) -> TileFunction:
+    def tile_function(self, tta: str) -> TileFunction:
+        """A tile, scaled, (C, *input), to probabilities (classes, *output), averaged as `tta` says.
+
+        Raises
+        ------
+        InputError
+            If `tta` is unknown or does not fit the network.
+        """
         if tta not in TTA:
             raise InputError(f"tta is {tta!r}; expected one of: {', '.join(TTA)}")
         if tta == "rotate" and len(set(self.network.geometry.axes[-2:])) > 1:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseam.config import ObjectConfig
-from unseam.decisions import settle_decisions, small_tiles
+from unseam.decisions import settle_decisions, small_tiles, smallest_tile
 from unseam.geometry import Geometry
 from unseam.grid import Region, slices
 from unseam.io.source import Source
@@ -71,7 +71,7 @@ def prepare(
     image: Source,
     scaling: Scaling,
     *,
-    tile: int | str,
+    tile: int | str | tuple[int, ...],
     rescale: bool,
     memory: float | None = None,
 ) -> Prepared:
@@ -149,7 +149,7 @@ def predict_region(prepared: Prepared, region: Region, *, on_tile: OnTile | None
 
 def _context(prepared: Prepared) -> list[int]:
     """What is read around a region: the halo of its tiles, and of the small ones that jut out of it."""
-    cells = small_tiles(prepared.resized.shape, prepared.geometry).step
+    cells = smallest_tile(prepared.geometry)
     return [halo + cell for halo, cell in zip(prepared.geometry.halo, cells, strict=True)]
 
 

@@ -65,7 +65,7 @@ def tile_function(
 def plan_image(shape: Sequence[int], net: UNet, *, tile: int | str, memory: float | None = None) -> TilePlan:
     """The tiles of an image; "auto" takes what `memory` (bytes; else a share of the free) allows."""
     if tile != "auto":
-        return plan_tiles(shape, net.geometry, _whole_number(tile))
+        return plan_tiles(shape, net.geometry, tile if isinstance(tile, tuple) else _whole_number(tile))
     memory = SHARE_OF_MEMORY * free_memory() if memory is None else memory
     size = LARGEST_TILE[net.spatial_dims]
     plan = plan_tiles(shape, net.geometry, size)

@@ -1,0 +1,63 @@
+"""Who does the blocks of a pass: the threads of this process, or others that speak the same two methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from unseam.prediction import Model
+from unseam.streaming.job import Job, hold_model
+
+Task = Callable[[Job, int], None]
+OnBlock = Callable[[int], None]
+
+
+class Executor(Protocol):
+    """Runs tasks on blocks.
+
+    Attributes
+    ----------
+    at_once : blocks that one process holds at a time.
+    """
+
+    at_once: int
+
+    def hold(self, key: str, model: Model) -> None:
+        """Bring the model to where blocks are predicted."""
+
+    def run(self, task: Task, job: Job, numbers: Sequence[int], on_block: OnBlock) -> None:
+        """Run a task on blocks; `on_block` is called with each that is done, in this thread."""
+
+
+@dataclass(frozen=True)
+class Threads:
+    """A few threads of this process.
+
+    While one block is in the network, which takes all cores, others are read, joined or written.
+    """
+
+    at_once: int = 2
+
+    def hold(self, key: str, model: Model) -> None:
+        """Keep the model in this process."""
+        hold_model(key, model)
+
+    def run(self, task: Task, job: Job, numbers: Sequence[int], on_block: OnBlock) -> None:
+        """Run a task on blocks; the first error ends it, when the blocks begun are done."""
+        threads = torch.get_num_threads()  # which holds for one thread alone, and must for each
+        with ThreadPoolExecutor(self.at_once, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
+            waiting = {pool.submit(task, job, number): number for number in numbers}
+            try:
+                while waiting:
+                    done, _ = wait(waiting, timeout=1.0, return_when=FIRST_EXCEPTION)
+                    for future in [f for f in waiting if f.done()]:
+                        number = waiting.pop(future)
+                        future.result()
+                        on_block(number)
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise

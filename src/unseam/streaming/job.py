@@ -1,0 +1,132 @@
+"""What a process must know to do its share of a prediction: a plain value that travels."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from unseam.config import ObjectConfig
+from unseam.grid import BlockGrid
+from unseam.io.open import open_sources
+from unseam.io.source import Source
+from unseam.normalize import Scaling
+from unseam.prediction import Model, Prepared, load_model
+from unseam.prediction.region import prepare
+
+_MODELS: dict[str, Model] = {}
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """An image, by what opens it.
+
+    Attributes
+    ----------
+    path : of the file or the store.
+    axes, select : as for `unseam.io.open.open_sources`.
+    pixel_size : micrometres, where the file states none.
+    """
+
+    path: str
+    axes: str | None = None
+    select: str | None = None
+    pixel_size: float | None = None
+
+    def open(self) -> tuple[Source, ...]:
+        """One source per time point."""
+        sources = open_sources(self.path, axes=self.axes, select=self.select)
+        if self.pixel_size is None:
+            return sources
+        return tuple(s if s.spacing else replace(s, spacing=(self.pixel_size,) * len(s.shape)) for s in sources)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image of a series, its model, its plan, and where everything goes.
+
+    Attributes
+    ----------
+    image : how to open it.
+    frame : its number in the series.
+    model : key of the model, under which `hold_model` keeps it in each process.
+    objects : how probabilities become objects, in the model's pixels.
+    scaling : of the intensities of this image.
+    tile, tta, rescale : as `Model.predict`.
+    shape, block : of the image and of its blocks.
+    scratch : folder for what is between the passes.
+    labels : the array that the labels are written to.
+    probabilities : the array for probabilities, or None.
+    series : whether the arrays have a time axis.
+    table : whether objects are measured.
+    """
+
+    image: ImageSpec
+    frame: int
+    model: str
+    objects: ObjectConfig
+    scaling: Scaling
+    tile: tuple[int, ...]
+    tta: str
+    rescale: bool
+    shape: tuple[int, ...]
+    block: tuple[int, ...]
+    scratch: str
+    labels: str
+    probabilities: str | None
+    series: bool
+    table: bool
+
+    @property
+    def grid(self) -> BlockGrid:
+        """The blocks."""
+        return BlockGrid(self.shape, self.block)
+
+    @property
+    def folder(self) -> Path:
+        """`scratch` as a path."""
+        return Path(self.scratch)
+
+
+def model_key(model: Path) -> str:
+    """The digest of a model file: two files with one key are one model."""
+    return hashlib.sha256(model.read_bytes()).hexdigest()[:16]
+
+
+def hold_model(key: str, model: Model) -> None:
+    """Keep a model for the jobs of this process that name it."""
+    _MODELS[key] = model
+
+
+def hold_model_file(key: str, content: bytes, folder: Path, *, device: str, threads: int | None) -> None:
+    """Keep the model whose file has this content, as a process does that works for another one."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if key not in _MODELS:
+        path = folder / f"{key}.safetensors"
+        path.write_bytes(content)
+        hold_model(key, load_model(path, device=device))
+
+
+@lru_cache(maxsize=4)
+def source_of(job: Job) -> Source:
+    """The image of a job, opened once in a process."""
+    return job.image.open()[job.frame]
+
+
+@lru_cache(maxsize=4)
+def prepared_of(job: Job) -> Prepared:
+    """The model of a job, ready for its image."""
+    model = _MODELS[job.model].with_objects(**vars(job.objects))
+    return prepare(
+        model.network,
+        model.header,
+        model.tile_function(job.tta),
+        source_of(job),
+        job.scaling,
+        tile=job.tile,
+        rescale=job.rescale,
+    )

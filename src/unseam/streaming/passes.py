@@ -1,0 +1,180 @@
+"""What is done with a block: four passes, each a function of the job and the number of the block.
+
+::
+
+    predict   image ─▶ probabilities ─▶ cores            ┐ the joins between them, on one machine,
+    grow      cores and their neighbours ─▶ objects      │ see only small records: what touches a
+    holes     objects ─▶ which background is enclosed    │ face, how large, where first
+    write     objects, filled ─▶ labels, sums for the table
+
+A pass may be run for its blocks in any order, anywhere, and again: it writes the same bytes. Its record comes
+last; a block with a record is done.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseam.decisions import to_classes, to_masks
+from unseam.grid import Region, slices
+from unseam.instances.blocks import (
+    BlockTable,
+    CoreSummary,
+    HoleSummary,
+    ObjectSummary,
+    apply_numbers,
+    fill_block,
+    find_class_regions,
+    find_cores,
+    find_holes,
+    from_arrays,
+    grow_block,
+    join_cores,
+    join_holes,
+    join_objects,
+    to_arrays,
+)
+from unseam.instances.labels import Labels
+from unseam.io.ome_zarr.write import write
+from unseam.measure import quantise, sum_block
+from unseam.prediction import predict_region
+from unseam.streaming.job import Job, prepared_of, source_of
+from unseam.streaming.work import (
+    has_table,
+    load_record,
+    load_table,
+    read_scratch,
+    save_record,
+    save_table,
+    write_scratch,
+)
+
+CORES, GROWN, FOREGROUND = "cores.zarr", "grown.zarr", "foreground.zarr"
+
+
+def predict_block(job: Job, number: int) -> None:
+    """Pass 1: the network; cores of objects, or regions of classes, numbered within the block."""
+    region, prepared = job.grid.region(number), prepared_of(job)
+    probabilities = predict_region(prepared, region)
+    if job.probabilities:
+        write(job.probabilities, region, probabilities, frame=job.frame if job.series else None)
+    if prepared.task == "semantic":
+        classes = to_classes(probabilities)
+        chosen = np.take_along_axis(probabilities, classes[None].astype(np.intp), 0)[0]
+        block, summary = find_class_regions(classes, region, job.shape)
+    else:
+        chosen = 1 - probabilities[0]
+        core, growable = to_masks(probabilities, prepared.objects)
+        block, summary = find_cores(core, growable, region, job.shape)
+    if job.table:
+        write_scratch(job.folder / FOREGROUND, region, quantise(chosen.clip(0, 1)))
+    write_scratch(job.folder / CORES, region, block)
+    save_record(job.folder, "predict", number, to_arrays(summary))
+
+
+def join_predicted(job: Job) -> None:
+    """The number of each core in the whole image, in raster order."""
+    if not has_table(job.folder, "core_numbers"):
+        table = join_cores(
+            job.grid, lambda number: from_arrays(CoreSummary, load_record(job.folder, "predict", number))
+        )
+        _save_block_table(job, "core", table)
+
+
+def grow_block_of(job: Job, number: int) -> None:
+    """Pass 2: cores grown to objects; their sizes and first pixels."""
+    pixels = prepared_of(job).objects.grow or 0
+    cores = _numbered_cores(job, job.grid.region(number, margin=pixels))
+    block, summary = grow_block(cores, pixels, job.grid.region(number), job.shape)
+    write_scratch(job.folder / GROWN, job.grid.region(number), block)
+    save_record(job.folder, "grow", number, to_arrays(summary))
+
+
+def join_grown(job: Job) -> None:
+    """The final number of each object: small ones dropped, in raster order of the first pixel."""
+    if not has_table(job.folder, "final"):
+        final = join_objects(
+            job.grid,
+            lambda number: from_arrays(ObjectSummary, load_record(job.folder, "grow", number)),
+            int(load_table(job.folder, "core_numbers").max(initial=0)),
+            prepared_of(job).objects.min_size or 0,
+        )
+        save_table(job.folder, "final", final)
+
+
+def holes_of_block(job: Job, number: int) -> None:
+    """Pass 3: the background regions of a block, and what touches them."""
+    labels = _objects(job, job.grid.region(number, margin=1))
+    save_record(
+        job.folder, "holes", number, to_arrays(find_holes(labels, job.grid.region(number), job.shape))
+    )
+
+
+def join_enclosed(job: Job) -> None:
+    """The object that encloses each background region of each block, or 0."""
+    if not has_table(job.folder, "hole_numbers"):
+        table = join_holes(
+            job.grid, lambda number: from_arrays(HoleSummary, load_record(job.folder, "holes", number))
+        )
+        _save_block_table(job, "hole", table)
+
+
+def write_block(job: Job, number: int) -> None:
+    """Pass 4: the labels of a block into the output, and the sums of its objects."""
+    region, prepared = job.grid.region(number), prepared_of(job)
+    classes = None
+    if prepared.task == "semantic":
+        local = read_scratch(job.folder / CORES, region)
+        summary = from_arrays(CoreSummary, load_record(job.folder, "predict", number))
+        classes = apply_numbers(local, summary.classes)
+        objects = apply_numbers(local, _part(job, "core", number))
+    elif prepared.objects.fill_holes:
+        around = _objects(job, job.grid.region(number, margin=1))
+        objects = fill_block(around, _part(job, "hole", number), region, job.shape)
+    else:
+        objects = _objects(job, region)
+    written = objects if classes is None else classes
+    write(job.labels, region, written, frame=job.frame if job.series else None)
+    arrays: dict[str, NDArray[np.generic]] = {}
+    if job.table:
+        arrays = sum_block(
+            objects,
+            origin=[a for a, _ in region],
+            image=source_of(job).read(region),
+            probabilities=read_scratch(job.folder / FOREGROUND, region),
+            classes=classes,
+        ).to_arrays()
+    save_record(job.folder, "write", number, arrays)
+
+
+def _save_block_table(job: Job, name: str, table: BlockTable) -> None:
+    """Offsets first: numbers that are there stand for both."""
+    save_table(job.folder, f"{name}_offsets", table.offsets)
+    save_table(job.folder, f"{name}_numbers", table.numbers)
+
+
+def _part(job: Job, name: str, number: int) -> Labels:
+    """What a join says of one block."""
+    start, stop = load_table(job.folder, f"{name}_offsets")[number : number + 2]
+    return np.asarray(load_table(job.folder, f"{name}_numbers")[start:stop])
+
+
+def _numbered_cores(job: Job, region: Region) -> Labels:
+    """Cores with the numbers of the whole image, from as many blocks as the region touches."""
+    origin = [a for a, _ in region]
+    cores = np.empty([b - a for a, b in region], np.int32)
+    for number in job.grid.overlapping(region):
+        common = tuple(
+            (max(a, low), min(b, high))
+            for (a, b), (low, high) in zip(region, job.grid.region(number), strict=True)
+        )
+        part = read_scratch(job.folder / CORES, common)
+        cores[slices(common, origin=origin)] = apply_numbers(part, _part(job, "core", number))
+    return cores
+
+
+def _objects(job: Job, region: Region) -> Labels:
+    """Objects with their final numbers, before holes are filled."""
+    grown = read_scratch(job.folder / GROWN, region)
+    return apply_numbers(grown, np.asarray(load_table(job.folder, "final")[1:]))

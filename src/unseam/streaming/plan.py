@@ -1,0 +1,211 @@
+"""What streaming an image will take, said before the first tile: blocks, tiles, memory, time."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from unseam.axes import times
+from unseam.errors import ConfigError
+from unseam.grid import BlockGrid
+from unseam.io.source import Source
+from unseam.model.unet import UNet
+from unseam.prediction import Model, plan_image, tile_bytes
+from unseam.prediction.region import network_shape, region_bytes, smallest_tile
+from unseam.prediction.tiles import LARGEST_TILE
+from unseam.tiling import plan_tiles
+
+LARGEST_BLOCK = {2: 2048, 3: 192}
+"""Pixels per axis of a block where memory allows: its edges are then a few per cent of its work."""
+SMALLEST_BLOCK = {2: 128, 3: 32}
+AT_ONCE = 2
+"""Blocks in memory at a time: while one is computed, another is read, joined or written."""
+LABEL_BYTES = 60
+"""About what a pixel takes in the passes after the network: labels, their runs, regions, copies."""
+BASE_BYTES = 500 * 2**20
+"""About what the program itself takes, PyTorch above all, where the system does not say."""
+HEADROOM = 1.15
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+@dataclass(frozen=True)
+class StreamPlan:
+    """How an image is cut.
+
+    Attributes
+    ----------
+    shape : of the image.
+    block : of its blocks, pixels.
+    tile : largest output of a tile, in the network's pixels.
+    tile_input : what the network is given.
+    tiles : number of tiles in all.
+    memory : bytes that will be in use at the peak, the program included.
+    """
+
+    shape: tuple[int, ...]
+    block: tuple[int, ...]
+    tile: tuple[int, ...]
+    tile_input: tuple[int, ...]
+    tiles: int
+    memory: int
+
+    @property
+    def grid(self) -> BlockGrid:
+        """The blocks."""
+        return BlockGrid(self.shape, self.block)
+
+    def __str__(self) -> str:
+        blocks = len(self.grid)
+        return (
+            f"{self.tiles:,} tiles of at most {times(self.tile)} pixels in {blocks:,} "
+            f"block{'s' if blocks > 1 else ''} of {times(self.block)}, about {in_bytes(self.memory)} of memory"
+        )
+
+
+def plan_stream(
+    model: Model,
+    image: Source,
+    *,
+    tile: int | str = "auto",
+    block: int | None = None,
+    memory: int | None = None,
+    rescale: bool = True,
+    at_once: int = AT_ONCE,
+) -> StreamPlan:
+    """Choose blocks and tiles that keep within `memory` bytes, the program included.
+
+    Parameters
+    ----------
+    model, image
+        What is predicted with what.
+    tile : int or "auto"
+        Largest output of a tile, pixels.
+    block : int, optional
+        Pixels per axis of a block; it is rounded up to the network's grid. It changes time and memory, never
+        the result.
+    memory : int, optional
+        Without it the largest block that pays is taken.
+    rescale : bool
+        Whether the image is brought to the model's pixel size.
+    at_once : int
+        Blocks in memory at a time.
+
+    Raises
+    ------
+    ConfigError
+        If even the smallest blocks take more than `memory`, or `block` is below 1.
+    """
+    net, dims = model.network, model.network.spatial_dims
+    if block is not None and block < 1:
+        raise ConfigError(f"block is {block}; give a number of pixels, for example {LARGEST_BLOCK[dims]}")
+    size = LARGEST_BLOCK[dims] if block is None else block
+    largest = LARGEST_TILE[dims] if tile == "auto" else int(tile)
+    while True:
+        plan = _planned(net, model, image, size, largest, rescale, at_once)
+        if memory is None or plan.memory <= memory:
+            return plan
+        if block is None and size > SMALLEST_BLOCK[dims] and size >= largest:
+            size //= 2
+        elif tile == "auto" and largest // 2 >= max(*net.geometry.grid, 32):
+            largest //= 2
+        elif block is None and size > SMALLEST_BLOCK[dims]:
+            size //= 2
+        else:
+            raise ConfigError(
+                f"memory of {in_bytes(memory)} is too little: the program and the smallest blocks take about "
+                f"{in_bytes(plan.memory)}; give --memory {math.ceil(plan.memory / 2**20)}MB or more"
+            )
+
+
+def _planned(
+    net: UNet, model: Model, image: Source, size: int, tile: int, rescale: bool, at_once: int
+) -> StreamPlan:
+    shape = network_shape(image, model.header.spacing) if rescale else image.shape
+    zoom = [m / n for n, m in zip(image.shape, shape, strict=True)]
+    block = tuple(
+        min(_up(size, grid), _up(n, grid)) for n, grid in zip(image.shape, net.geometry.grid, strict=True)
+    )
+    of_block = tuple(min(math.ceil(b * z), n) for b, z, n in zip(block, zoom, shape, strict=True))
+    fits = tuple(max(min(tile, n), grid) for n, grid in zip(of_block, net.geometry.grid, strict=True))
+    tiles = plan_tiles(of_block, net.geometry, fits)
+    grid = BlockGrid(image.shape, block)
+    context = [n + 2 * (h + c) for n, h, c in zip(of_block, net.geometry.halo, smallest_tile(net.geometry), strict=True)]
+    per_block = region_bytes(context, channels=image.channels, classes=net.classes)
+    if shape != image.shape:
+        per_block += region_bytes(block, channels=image.channels, classes=net.classes)
+    network = tile_bytes(tiles.tile_input, net) + at_once * per_block
+    labels = at_once * math.prod(block) * LABEL_BYTES
+    return StreamPlan(
+        image.shape,
+        block,
+        tiles.step,
+        tiles.tile_input,
+        len(tiles) * len(grid),
+        int(base_bytes() + HEADROOM * max(network, labels)),
+    )
+
+
+def _up(n: int, step: int) -> int:
+    return -(-n // step) * step
+
+
+def time_tile(model: Model, plan: StreamPlan, tta: str, *, repeats: int = 2) -> float:
+    """Seconds that one tile takes on this machine, measured on an empty one after a first for warming up."""
+    function = model.tile_function(tta)
+    empty = np.zeros((model.network.in_channels, *plan.tile_input), np.float32)
+    function(empty)
+    started = time.perf_counter()
+    for _ in range(repeats):
+        function(empty)
+    return (time.perf_counter() - started) / repeats
+
+
+def base_bytes() -> int:
+    """Memory that the program holds already, bytes."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return max(BASE_BYTES, int(line.split()[1]) * 1024)
+    except OSError:
+        pass
+    return BASE_BYTES
+
+
+def parse_bytes(text: str) -> int:
+    """A size as people write it, "4GB" or "800 MB", in bytes; K, M, G and T are powers of 1024.
+
+    Raises
+    ------
+    ConfigError
+        If it is not one.
+
+    Examples
+    --------
+    >>> parse_bytes("4GB") == 4 * 2**30
+    True
+    """
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([KMGT]?)I?B?\s*", text.upper())
+    if not match or float(match[1]) <= 0:
+        raise ConfigError(f"memory is {text!r}; give a size as 4GB or 800MB")
+    return int(float(match[1]) * UNITS[match[2]])
+
+
+def in_bytes(size: float) -> str:
+    """Bytes as people read them.
+
+    Examples
+    --------
+    >>> in_bytes(3 * 2**29), in_bytes(2**20)
+    ('1.5 GB', '1 MB')
+    """
+    for unit in ("GB", "MB", "KB"):
+        amount = size / UNITS[unit[0]]
+        if amount >= 1:
+            return f"{amount:.1f} {unit}".replace(".0 ", " ")
+    return f"{size:.0f} bytes"

@@ -1,0 +1,204 @@
+"""The work folder: what is done stays done, until all is done.
+
+It stands beside the output, `labels.zarr.part`, and holds the output under its own name, what is between the
+passes, and a manifest that says what is being made of what. The same command goes on with it; another one is
+refused, and told what differs. Two commands at once are kept apart by a lock that dies with its process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+from zarr.codecs import ZstdCodec
+
+from unseam.errors import InputError, OutputError, OutputExistsError
+from unseam.grid import Region, slices
+from unseam.io.atomic import replacing
+
+MANIFEST = "manifest.json"
+Array = NDArray[Any]
+
+
+def work_folder(out: Path) -> Path:
+    """Where the work on an output is kept."""
+    return out.with_name(f"{out.name}.part")
+
+
+@contextmanager
+def working_on(out: Path) -> Iterator[Path]:
+    """The work folder of an output, for this process alone.
+
+    Raises
+    ------
+    OutputError
+        If another process is at work on it, or the folder cannot be made.
+    """
+    folder = work_folder(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {out}: {error.strerror}; choose another --out") from error
+    lock = FileLock(out.with_name(f".{out.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise OutputError(
+            f"another run is writing {out}; wait until it has ended, or choose another --out"
+        ) from None
+    try:
+        yield folder
+    finally:
+        lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> dict[str, Any] | None:
+    """Start work, or go on: what the manifest of earlier work says is decided, or None for new work.
+
+    Raises
+    ------
+    OutputExistsError
+        If the folder holds the work of another command; what differs is named.
+    """
+    path = folder / MANIFEST
+    if overwrite or not path.exists():
+        _empty(folder)
+        return None
+    try:
+        before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        different = list(differences(before["asked"], dict(manifest)))
+    except (ValueError, KeyError, TypeError):
+        different = ["its manifest cannot be read"]
+    if different:
+        raise OutputExistsError(
+            f"{folder} holds half-done work of another command ({'; '.join(different)}); give the command "
+            "that it began with to go on, or --overwrite to start again"
+        )
+    decided: dict[str, Any] = before["decided"]
+    return decided
+
+
+def decide(folder: Path, asked: Mapping[str, Any], decided: Mapping[str, Any]) -> None:
+    """Write the manifest: from here on the work can be gone on with."""
+    with replacing(folder / MANIFEST, overwrite=True) as temporary:
+        temporary.write_text(json.dumps({"asked": asked, "decided": decided}, indent=1), encoding="utf-8")
+
+
+def differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
+    """What two manifests differ in, a phrase each."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in {**before, **now}:
+            yield from differences(before.get(key), now.get(key), f"{name} {key}".strip())
+    elif _plain(before) != _plain(now):
+        yield f"{name} was {_worded(before)} and is {_worded(now)}"
+
+
+def _plain(value: Any) -> Any:
+    return list(map(_plain, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _worded(value: Any) -> str:
+    return "not given" if value is None else str(value)
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def finish(made: Path, out: Path) -> None:
+    """Put what was made in its place; what was there before goes when the new one stands."""
+    old = out.with_name(f".{out.name}.{os.getpid()}.old")
+    if out.exists():
+        os.replace(out, old)
+    os.replace(made, out)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+# Arrays between the passes
+
+
+def create_scratch(path: Path, shape: tuple[int, ...], block: tuple[int, ...], dtype: str) -> None:
+    """An array in which each block is one file, and parts of a block are read alone."""
+    if path.exists():
+        return
+    chunk = tuple(_divisor(size, 512 if len(shape) == 2 else 64) for size in block)
+    zarr.create_array(
+        path,
+        shape=shape,
+        chunks=chunk,
+        shards=block,
+        dtype=dtype,
+        compressors=ZstdCodec(level=1),
+        fill_value=0,
+    )
+
+
+def _divisor(size: int, most: int) -> int:
+    """The largest divisor of `size` that is at most `most`."""
+    return next(n for n in range(min(size, most), 0, -1) if size % n == 0)
+
+
+def read_scratch(path: Path, region: Region) -> Array:
+    """A region of an array."""
+    return np.asarray(zarr.open_array(path, mode="r")[slices(region)])
+
+
+def write_scratch(path: Path, region: Region, array: Array) -> None:
+    """Write a block of an array."""
+    zarr.open_array(path, mode="r+")[slices(region)] = array
+
+
+# Records of blocks: a block is done when its record is there
+
+
+def record_path(folder: Path, kind: str, number: int) -> Path:
+    """Where the record of a block is."""
+    return folder / kind / f"{number // 1000:04d}" / f"{number:07d}.npz"
+
+
+def save_record(folder: Path, kind: str, number: int, arrays: Mapping[str, Array]) -> None:
+    """Write the record of a block, whole or not at all."""
+    with replacing(record_path(folder, kind, number), overwrite=True) as temporary:
+        np.savez(temporary, allow_pickle=False, **arrays)
+
+
+def load_record(folder: Path, kind: str, number: int) -> dict[str, Array]:
+    """The record of a block."""
+    with np.load(record_path(folder, kind, number), allow_pickle=False) as file:
+        return dict(file)
+
+
+def has_record(folder: Path, kind: str, number: int) -> bool:
+    """Whether a block is done."""
+    return record_path(folder, kind, number).exists()
+
+
+def save_table(folder: Path, name: str, array: Array) -> None:
+    """Write a table of numbers, whole or not at all."""
+    with replacing(folder / f"{name}.npy", overwrite=True) as temporary:
+        np.save(temporary, array, allow_pickle=False)
+
+
+def load_table(folder: Path, name: str) -> Array:
+    """A table of numbers, of which only what is used is read."""
+    table: Array = np.load(folder / f"{name}.npy", mmap_mode="r" if sys.platform != "win32" else None)
+    return table
+
+
+def has_table(folder: Path, name: str) -> bool:
+    """Whether a join is done."""
+    return (folder / f"{name}.npy").exists()
+
+
