@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,11 +67,16 @@ def only_series(tif: Any, path: Path) -> Any:
     return series[0]
 
 
-def check_complete(series: Any, messages: list[str]) -> None:
-    """Raise ValueError where pixels of the series are not in the file."""
+def check_messages(messages: Sequence[str]) -> None:
+    """Raise ValueError if tifffile logged that it lost pixels."""
     for message in messages:
         if any(word in message.lower() for word in _LOST):
             raise ValueError(message)
+
+
+def check_complete(series: Any, messages: Sequence[str]) -> None:
+    """Raise ValueError where pixels of the series are not in the file."""
+    check_messages(messages)
     for page in series.pages:
         if page is None:
             raise ValueError("some of its planes are missing")
