@@ -38,8 +38,49 @@ def damaged(path: Path, error: BaseException) -> FileReadError:
     return FileReadError(f"cannot read {path}: it is cut short, damaged or not what its name says ({reason})")
 
 
-def drop_alpha(pixels: NDArray[Any], axis: int, path: Path) -> NDArray[Any]:
+def check_numeric(dtype: Any, path: Path) -> np.dtype[Any]:
+    """Return the type of the pixels; raise `InputError` unless it is boolean, an integer or a float."""
+    if not isinstance(dtype, np.dtype) or dtype.kind not in "biuf":
+        raise InputError(f"{path} holds values of type {dtype}; expected integers or floats")
+    return dtype
+
+
+def check_finite(pixels: NDArray[Any], path: Path) -> None:
+    """Raise `InputError` if a pixel is NaN or infinite."""
+    if pixels.dtype.kind != "f":
+        return
+    bad = pixels.size - int(np.count_nonzero(np.isfinite(pixels)))
+    if bad:
+        raise InputError(f"{path} has {bad} pixels that are NaN or infinite; replace them by numbers")
+
+
+def unclear_axes(shape: tuple[int, ...], path: Path) -> InputError:
+    """Return the error for a file that does not say what the axes of its array are."""
+    if len(shape) < 2 or len(shape) > 5:
+        return InputError(f"{path} holds an array of shape {shape}; expected 2 to 5 axes of T C Z Y X")
+    choices = {
+        2: "--axes YX",
+        3: "--axes ZYX (volume), --axes TYX (series of 2-D images), --axes CYX or --axes YXC (channels)",
+        4: "--axes TZYX, --axes CZYX, --axes ZCYX, --axes TCYX or --axes ZYXC",
+        5: "--axes TZCYX or --axes TCZYX",
+    }
+    given = f"{path} holds an array of shape {shape} and does not say what its axes are"
+    return InputError(f"{given}; give {choices[len(shape)]}")
+
+
+def drop_alpha(pixels: NDArray[Any], axis: int, path: Path, *, expected: float | None = None) -> NDArray[Any]:
     """Remove the last sample along `axis`, a transparency; a single sample left drops the axis.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        An image, or a part of one.
+    axis : int
+        The axis of samples.
+    path : Path
+        The file, for the message.
+    expected : float, optional
+        The transparency that every pixel should have; by default that of the first pixel.
 
     Raises
     ------
@@ -47,7 +88,7 @@ def drop_alpha(pixels: NDArray[Any], axis: int, path: Path) -> NDArray[Any]:
         If the transparency differs between pixels, so that it may carry information.
     """
     alpha = pixels.take(-1, axis=axis)
-    if alpha.size and (alpha != alpha.flat[0]).any():
+    if alpha.size and (alpha != (alpha.flat[0] if expected is None else expected)).any():
         raise InputError(
             f"{path} has a transparency (alpha) that differs between pixels; save it without transparency"
         )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from unseam.axes import canonical_axes, parse_axes, spatial_axes, to_canonical
 from unseam.errors import FileReadError, InputError, LabelError, ShapeError
-from unseam.io.decoded import Decoded
+from unseam.io.decoded import Decoded, check_finite, check_numeric, unclear_axes
 from unseam.io.raster import read_npy, read_raster, write_png
 from unseam.io.tiff import read_tiff, write_tiff
 
@@ -30,9 +30,9 @@ __all__ = [
     "write_tiff",
 ]
 
-_TIFF = (".tif", ".tiff", ".btf")
+TIFF_SUFFIXES = (".tif", ".tiff", ".btf")
 _JPEG = (".jpg", ".jpeg")
-SUFFIXES = (*_TIFF, ".png", *_JPEG, ".npy")
+SUFFIXES = (*TIFF_SUFFIXES, ".png", *_JPEG, ".npy")
 """File name endings that can be read, whatever their case."""
 
 
@@ -100,7 +100,7 @@ def list_images(path: str | Path) -> list[Path]:
         if not files:
             raise InputError(f"folder {path} holds no image; expected files ending in {', '.join(SUFFIXES)}")
         return sorted(files, key=_natural)
-    _check_file(path)
+    check_file(path)
     return [path]
 
 
@@ -130,7 +130,7 @@ def read_image(path: str | Path, *, axes: str | None = None) -> Image:
     """
     path = Path(path)
     image = _named(_decode(path, palette_index=False), axes, path)
-    _check_pixels(image.data, path)
+    check_finite(image.data, path)
     return image
 
 
@@ -176,7 +176,8 @@ def _natural(path: Path) -> list[tuple[int, int, str]]:
     return [(0, int(part), part) if part.isdigit() else (1, 0, part) for part in parts if part]
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Raise `FileReadError` unless `path` is a file of a kind that can be read, with something in it."""
     if path.is_dir():
         raise FileReadError(f"{path} is a folder; expected a file")
     if not path.exists():
@@ -188,16 +189,15 @@ def _check_file(path: Path) -> None:
 
 
 def _decode(path: Path, *, palette_index: bool) -> Decoded:
-    _check_file(path)
+    check_file(path)
     suffix = path.suffix.lower()
-    if suffix in _TIFF:
+    if suffix in TIFF_SUFFIXES:
         decoded = read_tiff(path)
     elif suffix == ".npy":
         decoded = read_npy(path)
     else:
         decoded = read_raster(path, palette_index=palette_index)
-    if decoded.data.dtype.kind not in "biuf":
-        raise InputError(f"{path} holds values of type {decoded.data.dtype}; expected integers or floats")
+    check_numeric(decoded.data.dtype, path)
     if decoded.data.size == 0:
         raise ShapeError(f"{path} holds no pixel, its shape is {decoded.data.shape}")
     return decoded
@@ -207,7 +207,7 @@ def _named(decoded: Decoded, axes: str | None, path: Path) -> Image:
     """Bring the array into canonical order by the axes given, else by those that the file states."""
     names = decoded.axes if axes is None else parse_axes(axes)
     if "?" in names:
-        raise InputError(_unclear(decoded, path))
+        raise unclear_axes(decoded.data.shape, path)
     try:
         data = to_canonical(decoded.data, names)
     except ShapeError as error:
@@ -219,28 +219,6 @@ def _named(decoded: Decoded, axes: str | None, path: Path) -> Image:
     known = all(letter in decoded.spacing for letter in spatial)
     spacing = tuple(decoded.spacing[letter] for letter in spatial) if known else None
     return Image(data, canonical_axes(names), spacing, path)
-
-
-def _unclear(decoded: Decoded, path: Path) -> str:
-    shape = decoded.data.shape
-    if len(shape) < 2 or len(shape) > 5:
-        return f"{path} holds an array of shape {shape}; expected 2 to 5 axes of T C Z Y X"
-    choices = {
-        2: "--axes YX",
-        3: "--axes ZYX (volume), --axes TYX (series of 2-D images), --axes CYX or --axes YXC (channels)",
-        4: "--axes TZYX, --axes CZYX, --axes ZCYX, --axes TCYX or --axes ZYXC",
-        5: "--axes TZCYX or --axes TCZYX",
-    }
-    given = f"{path} holds an array of shape {shape} and does not say what its axes are"
-    return f"{given}; give {choices[len(shape)]}"
-
-
-def _check_pixels(data: NDArray[Any], path: Path) -> None:
-    if data.dtype.kind != "f":
-        return
-    bad = data.size - int(np.count_nonzero(np.isfinite(data)))
-    if bad:
-        raise InputError(f"{path} has {bad} pixels that are NaN or infinite; replace them by numbers")
 
 
 def _one_channel(image: Image, path: Path) -> NDArray[Any]:
@@ -259,7 +237,7 @@ def _one_channel(image: Image, path: Path) -> NDArray[Any]:
 
 def _whole_numbers(labels: NDArray[Any], path: Path) -> NDArray[Any]:
     if labels.dtype.kind == "f":
-        _check_pixels(labels, path)
+        check_finite(labels, path)
         if (labels != np.rint(labels)).any() or np.abs(labels).max() >= 2.0**53:
             raise LabelError(f"{path} has values that are not whole numbers; labels are 0, 1, 2, ...")
         labels = labels.astype(np.int64)

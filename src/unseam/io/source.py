@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,9 +30,12 @@ class Source:
     chunk : spatial shape of what the store keeps together; reading in multiples of it is fast.
     name : what messages call it.
     frame : its number in a time series, or None.
+    origin : where the centre of its first pixel lies along each spatial axis, in micrometres where
+        `spacing` is known, else in pixels; None for zero. It is not zero where the image was cut from
+        a larger one or the file states a translation.
     """
 
-    read: Callable[[Region], Array]
+    read: Callable[[Region], Array] = field(repr=False)
     shape: tuple[int, ...]
     channels: int
     dtype: np.dtype[Any]
@@ -40,6 +43,7 @@ class Source:
     chunk: tuple[int, ...] | None = None
     name: str = "the image"
     frame: int | None = None
+    origin: tuple[float, ...] | None = None
 
 
 def array_source(
