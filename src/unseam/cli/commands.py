@@ -42,6 +42,7 @@ def train(options: Namespace) -> int:
 def predict(options: Namespace) -> int:
     """`unseam predict`; 2 if an image was bad, 1 if one failed otherwise."""
     from unseam.prediction import load_model
+    from unseam.streaming.plan import parse_bytes
     from unseam.workflow.predicting import predict_files
 
     model = load_model(options.model, device=options.device).with_objects(**_object_changes(options))
@@ -50,12 +51,20 @@ def predict(options: Namespace) -> int:
             model,
             options.inputs,
             options.out,
-            tile=options.tile,
-            tta=options.tta,
-            save=[kind.strip() for kind in options.save.split(",") if kind.strip()],
             split=options.split,
+            save=None
+            if options.save is None
+            else tuple(filter(None, map(str.strip, options.save.split(",")))),
             axes=options.axes,
             pixel_size=options.pixel_size,
+            select=options.select,
+            tile=options.tile,
+            tta=options.tta,
+            rescale=not options.no_rescale,
+            memory=parse_bytes(options.memory) if options.memory else None,
+            block=options.block,
+            version=options.ome_version,
+            cluster=options.cluster,
             overwrite=options.overwrite,
             resume=options.resume,
             listener=listener,

@@ -69,9 +69,14 @@ def _predict(commands: Any) -> None:
     command = _command(commands, "predict", "segment images with a trained model")
     command.add_argument("model", metavar="MODEL", help="model.safetensors, or the folder of a run")
     command.add_argument(
-        "inputs", metavar="INPUT", nargs="+", help="images, folders of images, or a CSV file of pairs"
+        "inputs",
+        metavar="INPUT",
+        nargs="+",
+        help="images, OME-Zarr folders, folders of them, or a CSV file of pairs",
     )
-    command.add_argument("--out", metavar="DIR", required=True, help="folder for the results")
+    command.add_argument(
+        "--out", metavar="DIR", required=True, help="folder for the results, or NAME.zarr for one image"
+    )
     command.add_argument(
         "--tile",
         default="auto",
@@ -86,9 +91,12 @@ def _predict(commands: Any) -> None:
     )
     command.add_argument(
         "--save",
-        default="labels,probabilities,table,overlay",
         metavar="LIST",
-        help="what to write (default: %(default)s)",
+        help="what to write (default: labels,probabilities,table,overlay; of an image in blocks "
+        "labels,table; there also parquet)",
+    )
+    command.add_argument(
+        "--select", metavar="PART", help="the part that is meant, as t=0,c=1,z=5,level=0,y=0:4096,x=0:4096"
     )
     command.add_argument("--split", help="of a CSV file, the rows to take, as test")
     command.add_argument(
@@ -103,8 +111,25 @@ def _predict(commands: Any) -> None:
     command.add_argument(
         "--pixel-size", type=float, metavar="UM", help="pixel size where none is stated, micrometres"
     )
+    command.add_argument(
+        "--no-rescale", action="store_true", help="do not bring images to the pixel size of the model"
+    )
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
     command.add_argument("--resume", action="store_true", help="do only the images whose results are missing")
+    large = command.add_argument_group("images larger than memory, in blocks (OME-Zarr, huge TIFF)")
+    large.add_argument("--memory", metavar="SIZE", help="keep within this, as 4GB (default: what pays)")
+    large.add_argument(
+        "--block", type=int, metavar="N", help="pixels per axis of a block; it never changes the result"
+    )
+    large.add_argument(
+        "--cluster", metavar="local:N|ADDRESS", help="do the blocks in N processes, or on a Dask scheduler"
+    )
+    large.add_argument(
+        "--ome-version",
+        choices=("0.4", "0.5"),
+        default="0.5",
+        help="of what is written (default: %(default)s)",
+    )
     _overwrite(command)
 
 

@@ -70,6 +70,8 @@ class Model:
     network: UNet
     header: ModelHeader
     device: torch.device
+    path: Path | None = None
+    """The file it was loaded from."""
 
     def predict(
         self,
@@ -225,7 +227,7 @@ def load_model(path: str | Path, *, device: str = "auto") -> Model:
     if path.is_dir():
         path = path / "model.safetensors"
     net, header = load_network(path)
-    return ready(net, header, choose_device(device))
+    return replace(ready(net, header, choose_device(device)), path=path)
 
 
 def ready(net: UNet, header: ModelHeader, device: torch.device) -> Model:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,7 +53,7 @@ class Threads:
             waiting = {pool.submit(task, job, number): number for number in numbers}
             try:
                 while waiting:
-                    done, _ = wait(waiting, timeout=1.0, return_when=FIRST_EXCEPTION)
+                    wait(waiting, return_when=FIRST_COMPLETED)
                     for future in [f for f in waiting if f.done()]:
                         number = waiting.pop(future)
                         future.result()

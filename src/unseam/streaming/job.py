@@ -41,7 +41,9 @@ class ImageSpec:
         sources = open_sources(self.path, axes=self.axes, select=self.select)
         if self.pixel_size is None:
             return sources
-        return tuple(s if s.spacing else replace(s, spacing=(self.pixel_size,) * len(s.shape)) for s in sources)
+        return tuple(
+            s if s.spacing else replace(s, spacing=(self.pixel_size,) * len(s.shape)) for s in sources
+        )
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from unseam.errors import ConfigError
 from unseam.grid import BlockGrid
 from unseam.io.source import Source
 from unseam.model.unet import UNet
-from unseam.prediction import Model, plan_image, tile_bytes
+from unseam.prediction import Model, tile_bytes
 from unseam.prediction.region import network_shape, region_bytes, smallest_tile
 from unseam.prediction.tiles import LARGEST_TILE
 from unseam.tiling import plan_tiles
@@ -62,9 +61,10 @@ class StreamPlan:
 
     def __str__(self) -> str:
         blocks = len(self.grid)
+        cut = f"{blocks:,} blocks of {times(self.block)}" if blocks > 1 else "one block"
         return (
-            f"{self.tiles:,} tiles of at most {times(self.tile)} pixels in {blocks:,} "
-            f"block{'s' if blocks > 1 else ''} of {times(self.block)}, about {in_bytes(self.memory)} of memory"
+            f"{self.tiles:,} tiles of at most {times(self.tile)} pixels in {cut}, "
+            f"about {in_bytes(self.memory)} of memory"
         )
 
 
@@ -135,7 +135,10 @@ def _planned(
     fits = tuple(max(min(tile, n), grid) for n, grid in zip(of_block, net.geometry.grid, strict=True))
     tiles = plan_tiles(of_block, net.geometry, fits)
     grid = BlockGrid(image.shape, block)
-    context = [n + 2 * (h + c) for n, h, c in zip(of_block, net.geometry.halo, smallest_tile(net.geometry), strict=True)]
+    context = [
+        n + 2 * (h + c)
+        for n, h, c in zip(of_block, net.geometry.halo, smallest_tile(net.geometry), strict=True)
+    ]
     per_block = region_bytes(context, channels=image.channels, classes=net.classes)
     if shape != image.shape:
         per_block += region_bytes(block, channels=image.channels, classes=net.classes)

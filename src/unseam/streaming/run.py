@@ -183,7 +183,9 @@ class _Run:
     def _asked(self) -> dict[str, Any]:
         """What decides the result, to be compared when the work is gone on with."""
         wanted, first = self.wanted, self.sources[0]
-        options = {key: getattr(wanted, key) for key in ("tile", "tta", "rescale", "block", "memory", "version")}
+        options = {
+            key: getattr(wanted, key) for key in ("tile", "tta", "rescale", "block", "memory", "version")
+        }
         return {
             "model": self.key,
             "objects": asdict(self.model.header.objects),
@@ -220,12 +222,16 @@ class _Run:
     def _arrays(self) -> dict[str, Path]:
         """The arrays that are being made, in the work folder."""
         targets = self.wanted.targets()
-        return {kind: self.folder / targets[kind].name for kind in ("labels", "probabilities") if kind in targets}
+        return {
+            kind: self.folder / targets[kind].name for kind in ("labels", "probabilities") if kind in targets
+        }
 
     def _layout(self, kind: str, plan: StreamPlan) -> Layout:
         source, labels = self.sources[0], kind == "labels"
         spatial = "ZYX"[-len(plan.shape) :]
-        lead = ((len(self.sources),) if self._series else ()) + (() if labels else (self.model.network.classes,))
+        lead = ((len(self.sources),) if self._series else ()) + (
+            () if labels else (self.model.network.classes,)
+        )
         axes = ("T" if self._series else "") + ("" if labels else "C") + spatial
         largest = CHUNK[len(plan.shape)]
         chunk = tuple(_divisor(size, largest) for size in plan.block)

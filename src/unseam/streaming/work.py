@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 
-from unseam.errors import InputError, OutputError, OutputExistsError
+from unseam.errors import OutputError, OutputExistsError
 from unseam.grid import Region, slices
 from unseam.io.atomic import replacing
 
@@ -200,5 +200,3 @@ def load_table(folder: Path, name: str) -> Array:
 def has_table(folder: Path, name: str) -> bool:
     """Whether a join is done."""
     return (folder / f"{name}.npy").exists()
-
-

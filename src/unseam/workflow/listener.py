@@ -60,12 +60,13 @@ def clock(seconds: float) -> str:
 class Countdown:
     """Counts pieces of work done and estimates the time left for a listener."""
 
-    def __init__(self, listener: Listener, name: str, total: int) -> None:
+    def __init__(self, listener: Listener, name: str, total: int, *, done: float = 0) -> None:
         self._listener, self._name, self._total = listener, name, max(1, total)
-        self._started = time.monotonic()
+        self._started, self._before = time.monotonic(), done  # what was done before took none of this time
 
     def done(self, count: float, detail: str = "") -> None:
         """Tell that `count` of the pieces are done."""
         spent = time.monotonic() - self._started
-        left = spent / count * (self._total - count) if count else None
+        now = count - self._before
+        left = spent / now * (self._total - count) if now > 0 else None
         self._listener.step(Step(self._name, count / self._total, detail, left))

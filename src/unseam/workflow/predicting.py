@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from unseam.axes import parse_axes
 from unseam.config import DataConfig
-from unseam.draw import overlay
 from unseam.errors import InputError, OutputError, OutputExistsError, UnseamError
-from unseam.io.images import SUFFIXES, Image, list_images, read_image, stem, write_png, write_tiff
-from unseam.measure import ObjectTable
+from unseam.io.images import SUFFIXES, TIFF_SUFFIXES, Image, list_images, read_image, stem
+from unseam.io.open import open_sources
+from unseam.io.select import parse_selection
 from unseam.prediction import Model, Segmentation, plan_image
+from unseam.streaming.job import ImageSpec
+from unseam.streaming.run import Wanted
 from unseam.workflow.listener import Countdown, Listener, printing
 from unseam.workflow.loading import is_csv, pair_files, refuse_split
+from unseam.workflow.results import remarks, write_results
 from unseam.workflow.run import refuse_both
+from unseam.workflow.streaming import WAYS, is_large, is_zarr, predict_streamed
 
+WORTH_A_LOOK = 2**26
+"""Bytes of a TIFF file below which it is not asked how large its image is."""
 OnTile = Callable[[int, int], None]
 SAVES = {
     "labels": "{}.tif",
@@ -30,11 +35,7 @@ SAVES = {
     "overlay": "{}_overlay.png",
 }
 """What can be saved, and under which name beside the stem of the image."""
-DECIMALS = 4
-"""Of the mean probability in the table."""
 _TOO_LARGE = "{} is too large for the free memory; close other programs, or cut the image into parts"
-LARGEST_DIFFERENCE = 0.1
-"""A pixel size further from the model's than this share is told."""
 
 
 @dataclass(frozen=True)
@@ -53,40 +54,73 @@ class Outcome:
     error: UnseamError | None = None
 
 
+@dataclass(frozen=True)
+class Options:
+    """How images are predicted and what is written of them.
+
+    Attributes
+    ----------
+    save : which of `SAVES` or `WAYS`; None for labels, probabilities, table and overlay, of an image that
+        is streamed labels and table.
+    axes, pixel_size : for files that do not state them.
+    select : the part of each image that is meant, as "t=0, c=1, level=0, y=0:4096".
+    tile, tta, rescale : as `Model.predict`.
+    memory : bytes that streaming may take; images that need more at once are streamed.
+    block : pixels per axis of the blocks of a streamed image.
+    version : of OME-Zarr, for what is written of streamed images.
+    cluster : where blocks are done: "local:N" or the address of a Dask scheduler; None for this process.
+    overwrite, resume : replace results that are there, or leave them and do the rest; else they are refused.
+    """
+
+    save: tuple[str, ...] | None = None
+    axes: str | None = None
+    pixel_size: float | None = None
+    select: str | None = None
+    tile: int | str = "auto"
+    tta: str = "none"
+    rescale: bool = True
+    memory: int | None = None
+    block: int | None = None
+    version: str = "0.5"
+    cluster: str | None = None
+    overwrite: bool = False
+    resume: bool = False
+
+    @property
+    def of_small(self) -> tuple[str, ...]:
+        """What is written of an image in memory."""
+        return tuple(SAVES) if self.save is None else self.save
+
+    @property
+    def of_streamed(self) -> tuple[str, ...]:
+        """What is written of an image that is streamed."""
+        return ("labels", "table") if self.save is None else tuple(k for k in self.save if k in WAYS)
+
+
 def predict_files(
     model: Model,
     inputs: Sequence[str | Path],
     out: str | Path,
     *,
-    tile: int | str = "auto",
-    tta: str = "none",
-    save: Sequence[str] = tuple(SAVES),
     split: str | None = None,
-    axes: str | None = None,
-    pixel_size: float | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
     listener: Listener | None = None,
+    **options: Any,
 ) -> tuple[Outcome, ...]:
-    """Segment files, or all images of folders, and write the results to `out`.
+    """Segment files, Zarr stores, or all images of folders, and write the results to `out`.
 
     Parameters
     ----------
     model : Model
     inputs : sequence of paths
-        Files, folders, or CSV files of pairs.
+        Files, OME-Zarr folders, folders of them, or CSV files of pairs.
     out : str or Path
-        Folder for STEM.tif (labels), STEM_probabilities.tif, STEM.csv and STEM_overlay.png.
-    tile, tta
-        See `Model.predict`.
-    save : sequence of str
-        Which of the four to write.
+        Folder for STEM.tif (labels), STEM_probabilities.tif, STEM.csv and STEM_overlay.png; of images that
+        are streamed STEM.zarr, STEM_probabilities.zarr and STEM.csv. Or, for one image, a name in .zarr.
     split : str, optional
         Of a CSV file with a column split, the rows to take.
-    axes, pixel_size
-        For files that do not state them.
-    overwrite, resume : bool
-        Replace results that are there, or leave them and do the rest; else they are refused.
+    listener : Listener, optional
+    **options
+        The fields of `Options`.
 
     Returns
     -------
@@ -102,43 +136,39 @@ def predict_files(
     OutputError
         If the results cannot be written.
     """
-    listener, out = listener or printing(), Path(out)
-    refuse_both(resume=resume, overwrite=overwrite)
-    _check_options(model, out, tile=tile, save=save, axes=axes, pixel_size=pixel_size)
+    listener, out, how = listener or printing(), Path(out), Options(**options)
+    refuse_both(resume=how.resume, overwrite=how.overwrite)
+    _check_options(model, out, how)
     if not any(is_csv(given) for given in inputs):
         refuse_split(split)
-    paths = _inputs(inputs, split, out, save)
-    _refuse_inputs_as_targets(paths, out, save)
-    if not (overwrite or resume):
-        _refuse_existing(paths, out, save)
+    todo = _todo(inputs, split, out, how, model)
+    _refuse_inputs_as_targets(todo)
+    if not (how.overwrite or how.resume):
+        _refuse_existing(todo)
     outcomes = []
-    countdown = Countdown(listener, "predicting", len(paths))
-    for number, path in enumerate(paths):
-        if resume and all(target.exists() for target in _targets(path, out, save).values()):
-            outcomes.append(Outcome(path, -1))
+    countdown = Countdown(listener, "predicting", len(todo))
+    for number, one in enumerate(todo):
+        if how.resume and all(target.exists() for target in one.targets.values()):
+            outcomes.append(Outcome(one.path, -1))
             continue
-
-        def on_tile(done: int, total: int, number: int = number, path: Path = path) -> None:
-            countdown.done(number + done / (total + 1), path.name)
-
         try:
-            frames = read_image(path, axes=axes).frames()
-            results = [_predict_frame(model, frame, tile, tta, pixel_size, on_tile) for frame in frames]
-            for line in _remarks(model, results[0], path):
-                listener.say(line)
-            _write(results, _targets(path, out, save), overwrite=overwrite or resume)
-            count = sum(_count(result) for result in results)
-            outcomes.append(Outcome(path, count))
-            listener.say(f"{path.name}: {count} {'objects' if results[0].task == 'instances' else 'regions'}")
+            if one.is_streamed:
+                count, noun = _predict_streamed(model, one, how, listener)
+            else:
+                count, noun = _predict_in_memory(
+                    model, one, how, _on_tile(countdown, number, one.path), listener
+                )
+            outcomes.append(Outcome(one.path, count))
+            listener.say(f"{one.path.name}: {count} {noun}")
         except OutputError:
             raise
         except (UnseamError, MemoryError, RuntimeError) as error:
             if not (isinstance(error, UnseamError) or _lacks_memory(error)):
                 raise
-            failure = error if isinstance(error, UnseamError) else UnseamError(_TOO_LARGE.format(path))
-            outcomes.append(Outcome(path, -1, failure))
-            listener.say(f"{path.name}: failed: {failure}")
-        countdown.done(number + 1, path.name)
+            failure = error if isinstance(error, UnseamError) else UnseamError(_TOO_LARGE.format(one.path))
+            outcomes.append(Outcome(one.path, -1, failure))
+            listener.say(f"{one.path.name}: failed: {failure}")
+        countdown.done(number + 1, one.path.name)
     return tuple(outcomes)
 
 
@@ -147,80 +177,111 @@ def _lacks_memory(error: Exception) -> bool:
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "DefaultCPUAllocator" in str(error)
 
 
-def _check_options(
-    model: Model,
-    out: Path,
-    *,
-    tile: int | str,
-    save: Sequence[str],
-    axes: str | None,
-    pixel_size: float | None,
-) -> None:
+def _check_options(model: Model, out: Path, how: Options) -> None:
     """Raise for options with which no image could be segmented, before the first one is."""
-    if not save or set(save) - set(SAVES):
-        raise InputError(f"save is {','.join(save)!r}; expected some of: {','.join(SAVES)}")
+    kinds = [*SAVES, *(kind for kind in WAYS if kind not in SAVES)]
+    if how.save is not None and (not how.save or set(how.save) - set(kinds)):
+        raise InputError(f"save is {','.join(how.save)!r}; expected some of: {','.join(kinds)}")
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file; give a folder for the results")
-    plan_image(model.network.geometry.grid, model.network, tile=tile)
-    DataConfig(pixel_size=pixel_size)
-    if axes is not None:
-        parse_axes(axes)
+    plan_image(model.network.geometry.grid, model.network, tile=how.tile)
+    DataConfig(pixel_size=how.pixel_size)
+    if how.axes is not None:
+        parse_axes(how.axes)
+    parse_selection(how.select)
 
 
-def _predict_frame(
-    model: Model, frame: Image, tile: int | str, tta: str, pixel_size: float | None, on_tile: OnTile
-) -> Segmentation:
-    spacing = frame.spacing or ((pixel_size,) * frame.spatial_dims if pixel_size else None)
-    data = frame.data
-    if model.network.in_channels == 1 < len(data) and (data == data[:1]).all():
-        data = data[:1]  # a grey picture, saved in colour
-    return model.predict(data, tile=tile, tta=tta, spacing=spacing, on_tile=on_tile)
+@dataclass(frozen=True)
+class _Todo:
+    """One image, how it is done, and where its results go."""
+
+    path: Path
+    is_streamed: bool
+    targets: dict[str, Path]
 
 
-def _count(result: Segmentation) -> int:
-    return int(result.labels.max(initial=0)) if result.task == "instances" else len(result.table())
-
-
-def _inputs(inputs: Sequence[str | Path], split: str | None, out: Path, save: Sequence[str]) -> list[Path]:
-    """All image files, each once; no two may share a result, as a.tif and a_probabilities.tif would."""
+def _todo(
+    inputs: Sequence[str | Path], split: str | None, out: Path, how: Options, model: Model
+) -> list[_Todo]:
+    """All images, each once; no two may share a result, as a.tif and a_probabilities.tif would."""
     paths = list(dict.fromkeys(path for given in inputs for path in _listed(given, split)))
+    if out.suffix == ".zarr" and len(paths) != 1:
+        raise InputError(
+            f"{len(paths)} images were given for one output {out}; give a folder for their results"
+        )
+    todo = []
     owners: dict[Path, Path] = {}
     for path in paths:
-        for target in _targets(path, out, save).values():
+        streamed = (
+            out.suffix == ".zarr" or is_zarr(path) or how.cluster is not None or _is_large(path, how, model)
+        )
+        if streamed:
+            targets = _wanted(path, out, how).targets()
+        else:
+            targets = {kind: out / SAVES[kind].format(stem(path)) for kind in how.of_small if kind in SAVES}
+        todo.append(_Todo(path, streamed, targets))
+        for target in targets.values():
             other = owners.setdefault(target, path)
             if other != path:
                 raise InputError(
                     f"{other} and {path} would both be written to {target.name}; predict them apart"
                 )
-    return paths
+    return todo
 
 
 def _listed(given: str | Path, split: str | None) -> list[Path]:
-    """The images of a file, a folder, or the rows of a CSV file of pairs."""
+    """The images of a file, a Zarr store, a folder, or the rows of a CSV file of pairs."""
     path = Path(given)
-    if path.suffix.lower() in SUFFIXES and path.is_file():
+    if (path.suffix.lower() in SUFFIXES and path.is_file()) or is_zarr(path):
         return [path]  # an empty one is told in its turn, like a bad one in a folder
-    if not is_csv(path):
-        return list_images(path)
-    return [pair.image for pair in pair_files(given, None, split).pairs]
+    if is_csv(path):
+        return [pair.image for pair in pair_files(given, None, split).pairs]
+    stores = sorted(child for child in path.iterdir() if is_zarr(child)) if path.is_dir() else []
+    if stores and not any(child.suffix.lower() in SUFFIXES for child in path.iterdir()):
+        return stores
+    return [*list_images(path), *stores]
 
 
-def _targets(path: Path, out: Path, save: Sequence[str]) -> dict[str, Path]:
-    return {kind: out / SAVES[kind].format(stem(path)) for kind in save}
+def _is_large(path: Path, how: Options, model: Model) -> bool:
+    """Whether a file is streamed; one that cannot be opened is told in its turn."""
+    if path.suffix.lower() not in TIFF_SUFFIXES or path.stat().st_size < WORTH_A_LOOK:
+        return False
+    try:
+        return is_large(_spec(path, how).open(), model.network.classes, how.memory)
+    except UnseamError:
+        return False
 
 
-def _refuse_inputs_as_targets(paths: Sequence[Path], out: Path, save: Sequence[str]) -> None:
-    inputs = {path.resolve() for path in paths}
-    for path in paths:
-        for target in _targets(path, out, save).values():
+def _spec(path: Path, how: Options) -> ImageSpec:
+    return ImageSpec(str(path), how.axes, how.select, how.pixel_size)
+
+
+def _wanted(path: Path, out: Path, how: Options) -> Wanted:
+    return Wanted(
+        out if out.suffix == ".zarr" else out / f"{stem(path)}.zarr",
+        save=how.of_streamed,
+        tile=how.tile,
+        tta=how.tta,
+        rescale=how.rescale,
+        block=how.block,
+        memory=how.memory,
+        version=how.version,
+        overwrite=how.overwrite,
+    )
+
+
+def _refuse_inputs_as_targets(todo: Sequence[_Todo]) -> None:
+    inputs = {one.path.resolve() for one in todo}
+    for one in todo:
+        for target in one.targets.values():
             if target.resolve() in inputs:
                 raise OutputExistsError(
-                    f"the result of {path} would replace the image {target}; choose another --out"
+                    f"the result of {one.path} would replace the image {target}; choose another --out"
                 )
 
 
-def _refuse_existing(paths: Sequence[Path], out: Path, save: Sequence[str]) -> None:
-    there = [t for path in paths for t in _targets(path, out, save).values() if t.exists()]
+def _refuse_existing(todo: Sequence[_Todo]) -> None:
+    there = [target for one in todo for target in one.targets.values() if target.exists()]
     if there:
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
         raise OutputExistsError(
@@ -228,57 +289,55 @@ def _refuse_existing(paths: Sequence[Path], out: Path, save: Sequence[str]) -> N
         )
 
 
-def _remarks(model: Model, result: Segmentation, path: Path) -> Iterator[str]:
-    """What a person should know about this image and this model."""
-    trained, given = model.header.spacing, result.spacing
-    if trained and given and len(trained) == len(given):
-        apart = max(abs(g / t - 1) for g, t in zip(given, trained, strict=True))
-        if apart > LARGEST_DIFFERENCE:
-            yield (
-                f"{path.name}: its pixels are {_sizes(given)} µm and the model learned on {_sizes(trained)}; "
-                "objects of another size may be missed: rescale the image"
-            )
+def _predict_streamed(model: Model, one: _Todo, how: Options, listener: Listener) -> tuple[int, str]:
+    image = _spec(one.path, how)
+    for line in remarks(model, image.open()[0].spacing, one.path, rescale=how.rescale):
+        listener.say(line)
+    wanted = replace(_wanted(one.path, one.targets["labels"], how), overwrite=how.overwrite or how.resume)
+    done = predict_streamed(model, image, wanted, listener, cluster=how.cluster)
+    return done.n_objects, _noun(model)
 
 
-def _sizes(spacing: Sequence[float]) -> str:
-    return " x ".join(f"{s:.3g}" for s in spacing)
+def _predict_in_memory(
+    model: Model, one: _Todo, how: Options, on_tile: OnTile, listener: Listener
+) -> tuple[int, str]:
+    frames = _read(one.path, how).frames()
+    results = [_predict_frame(model, frame, how, on_tile) for frame in frames]
+    for line in remarks(model, results[0].spacing, one.path, rescale=how.rescale):
+        listener.say(line)
+    write_results(results, one.targets, overwrite=how.overwrite or how.resume)
+    return sum(_count(result) for result in results), _noun(model)
 
 
-def _write(results: Sequence[Segmentation], targets: dict[str, Path], *, overwrite: bool) -> None:
-    """Write what is wanted; the labels last, so that they stand for a finished image."""
-    first = results[0]
-    spatial, series = ("YX" if first.labels.ndim == 2 else "ZYX"), len(results) > 1
-    time = "T" if series else ""
-
-    def frames(arrays: list[NDArray[Any]]) -> NDArray[Any]:
-        return np.stack(arrays) if series else arrays[0]
-
-    for kind in ("overlay", "table", "probabilities", "labels"):
-        if kind not in targets:
-            continue
-        path = targets[kind]
-        if kind == "overlay":
-            write_png(path, overlay(first.image, first.labels), overwrite=overwrite)
-        elif kind == "table":
-            _table([result.table() for result in results]).to_csv(path, overwrite=overwrite)
-        elif kind == "probabilities":
-            stack = frames([r.probabilities for r in results])
-            write_tiff(path, stack, axes=f"{time}C{spatial}", spacing=first.spacing, overwrite=overwrite)
-        else:
-            stack = frames([r.labels for r in results])
-            write_tiff(path, stack, axes=f"{time}{spatial}", spacing=first.spacing, overwrite=overwrite)
+def _read(path: Path, how: Options) -> Image:
+    """An image file, or the part of it that is selected."""
+    if how.select is None:
+        return read_image(path, axes=how.axes)
+    sources = open_sources(path, axes=how.axes, select=how.select)
+    data = np.stack([source.read(tuple((0, n) for n in source.shape)) for source in sources])
+    axes = "TCZYX" if len(sources[0].shape) == 3 else "TCYX"
+    if sources[0].frame is None:
+        data, axes = data[0], axes[1:]
+    return Image(data, axes, sources[0].spacing, path)
 
 
-def _table(tables: Sequence[ObjectTable]) -> ObjectTable:
-    """The tables of a time series as one, with a column frame; the table itself of a single image.
+def _noun(model: Model) -> str:
+    return "objects" if model.header.task == "instances" else "regions"
 
-    Convolutions over tiles of another size sum in another order, and so differ in the eighth digit of a
-    probability: it is written with four decimals, which do not show it.
-    """
-    columns: dict[str, NDArray[Any]] = {}
-    if len(tables) > 1:
-        columns["frame"] = np.repeat(np.arange(len(tables)), [len(t) for t in tables])
-    for name in tables[0].columns:
-        columns[name] = np.concatenate([t[name] for t in tables])
-    columns["mean_probability"] = columns["mean_probability"].round(DECIMALS)
-    return ObjectTable(columns)
+
+def _on_tile(countdown: Countdown, number: int, path: Path) -> OnTile:
+    return lambda done, total: countdown.done(number + done / (total + 1), path.name)
+
+
+def _predict_frame(model: Model, frame: Image, how: Options, on_tile: OnTile) -> Segmentation:
+    spacing = frame.spacing or ((how.pixel_size,) * frame.spatial_dims if how.pixel_size else None)
+    data = frame.data
+    if model.network.in_channels == 1 < len(data) and (data == data[:1]).all():
+        data = data[:1]  # a grey picture, saved in colour
+    return model.predict(
+        data, tile=how.tile, tta=how.tta, spacing=spacing, rescale=how.rescale, on_tile=on_tile
+    )
+
+
+def _count(result: Segmentation) -> int:
+    return int(result.labels.max(initial=0)) if result.task == "instances" else len(result.table())

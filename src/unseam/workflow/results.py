@@ -1,0 +1,87 @@
+"""What is said of a prediction, and how the results of an image in memory are written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseam.draw import overlay
+from unseam.io.images import write_png, write_tiff
+from unseam.measure import ObjectTable
+from unseam.prediction import Model, Segmentation
+from unseam.prediction.region import LARGEST_DIFFERENCE
+
+VERY_DIFFERENT = 4.0
+"""A pixel size this many times the model's, or less than one in so many, is rather a mistake."""
+
+
+def remarks(model: Model, spacing: Sequence[float] | None, path: Path, *, rescale: bool) -> Iterator[str]:
+    """What a person should know about the pixel size of an image and that of a model, a line each."""
+    trained = model.header.spacing
+    if trained is None:
+        return
+    if spacing is None or len(spacing) != len(trained):
+        yield (
+            f"{path.name}: its pixel size is not known and taken to be the model's, {_sizes(trained)} µm; "
+            "--pixel-size says it"
+        )
+        return
+    apart = max(abs(math.log(s / t)) for s, t in zip(spacing, trained, strict=True))
+    if apart <= math.log(1 + LARGEST_DIFFERENCE):
+        return
+    known = f"{path.name}: its pixels are {_sizes(spacing)} µm and the model learned on {_sizes(trained)}"
+    if rescale:
+        yield f"{known}; it is rescaled for the network, and its labels keep its own pixels"
+    else:
+        yield f"{known}; objects of another size may be missed without rescaling"
+    if apart > math.log(VERY_DIFFERENT):
+        yield f"{path.name}: that is very different; check that the pixel size is right, or give --pixel-size"
+
+
+def _sizes(spacing: Sequence[float]) -> str:
+    return " x ".join(f"{s:.3g}" for s in spacing)
+
+
+def write_results(results: Sequence[Segmentation], targets: dict[str, Path], *, overwrite: bool) -> None:
+    """Write what is wanted; the labels last, so that they stand for a finished image."""
+    first = results[0]
+    spatial, series = ("YX" if first.labels.ndim == 2 else "ZYX"), len(results) > 1
+    time = "T" if series else ""
+
+    def frames(arrays: list[NDArray[Any]]) -> NDArray[Any]:
+        return np.stack(arrays) if series else arrays[0]
+
+    for kind in ("overlay", "table", "probabilities", "labels"):
+        if kind not in targets:
+            continue
+        path = targets[kind]
+        if kind == "overlay":
+            write_png(path, overlay(first.image, first.labels), overwrite=overwrite)
+        elif kind == "table":
+            table_of([result.table() for result in results]).to_csv(path, overwrite=overwrite)
+        elif kind == "probabilities":
+            stack = frames([r.probabilities for r in results])
+            write_tiff(path, stack, axes=f"{time}C{spatial}", spacing=first.spacing, overwrite=overwrite)
+        else:
+            stack = frames([r.labels for r in results])
+            write_tiff(path, stack, axes=f"{time}{spatial}", spacing=first.spacing, overwrite=overwrite)
+
+
+def table_of(tables: Sequence[ObjectTable]) -> ObjectTable:
+    """The tables of a time series as one, with a column frame; the table itself of a single image.
+
+    Convolutions over tiles of another size sum in another order, and so differ in the eighth digit of a
+    probability: it is written with four decimals, which do not show it.
+    """
+    columns: dict[str, NDArray[Any]] = {}
+    if len(tables) > 1:
+        columns["frame"] = np.repeat(np.arange(len(tables)), [len(t) for t in tables])
+    for name in tables[0].columns:
+        columns[name] = np.concatenate([t[name] for t in tables])
+    columns["mean_probability"] = columns["mean_probability"].round(DECIMALS)
+    return ObjectTable(columns)

@@ -1,0 +1,91 @@
+"""Predict images larger than memory: a Zarr store, a huge TIFF, or any image into an output in .zarr."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from unseam.errors import InputError
+from unseam.io.open import missing_chunks
+from unseam.io.source import Source
+from unseam.prediction import Model, free_memory
+from unseam.streaming.job import ImageSpec
+from unseam.streaming.run import Reporter, Streamed, Wanted, stream
+from unseam.workflow.listener import Countdown, Listener
+
+SHARE_OF_MEMORY = 0.5
+"""An image that takes more than this share of the free memory is streamed."""
+WAYS = ("labels", "probabilities", "table", "parquet")
+"""What can be saved of an image that is streamed."""
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a folder is a Zarr store, or lies in one."""
+    return path.is_dir() and any(
+        (path / name).exists() for name in ("zarr.json", ".zattrs", ".zgroup", ".zarray")
+    )
+
+
+def is_large(sources: Sequence[Source], classes: int, memory: int | None) -> bool:
+    """Whether images would take too much memory if they were read, and their probabilities held, at once."""
+    pixel = sources[0].channels * (sources[0].dtype.itemsize + 4) + 8 * classes + 40
+    needed = pixel * sum(math.prod(source.shape) for source in sources)
+    return needed > (SHARE_OF_MEMORY * free_memory() if memory is None else memory)
+
+
+def predict_streamed(
+    model: Model,
+    image: ImageSpec,
+    wanted: Wanted,
+    listener: Listener,
+    *,
+    cluster: str | None = None,
+) -> Streamed:
+    """Predict one image block by block; see `unseam.streaming.run.stream`.
+
+    Parameters
+    ----------
+    model : Model
+        Loaded from a file.
+    image : ImageSpec
+    wanted : Wanted
+    listener : Listener
+    cluster : str, optional
+        "local:N" or the address of a Dask scheduler, where the blocks are done.
+
+    Raises
+    ------
+    UnseamError
+        As `stream`.
+    """
+    if model.path is None:
+        raise InputError("an image is predicted in blocks by a model that has a file; save it and load it")
+    if wanted.out.suffix != ".zarr":
+        raise InputError(f"{wanted.out} does not end in .zarr; images of this size are written as OME-Zarr")
+    lost = missing_chunks(image.path, axes=image.axes, select=image.select)
+    if lost.count:
+        listener.say(
+            f"{image.path}: {lost.count:,} of {lost.total:,} chunks are missing and read as the fill value"
+        )
+    countdowns: dict[str, Countdown] = {}
+
+    def step(name: str, done: float, total: int) -> None:
+        if name not in countdowns:
+            countdowns[name] = Countdown(listener, name, total, done=done - 1)
+        countdowns[name].done(done, f"{done:g} of {total}")
+
+    with _executor(cluster, listener) as executor:
+        return stream(
+            model, model.path, image, wanted, executor=executor, reporter=Reporter(listener.say, step)
+        )
+
+
+def _executor(cluster: str | None, listener: Listener) -> Any:
+    if cluster is None:
+        return nullcontext(None)
+    from unseam.streaming.cluster import connected
+
+    return connected(cluster, say=listener.say)
