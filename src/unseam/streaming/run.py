@@ -338,8 +338,8 @@ class _Run:
             ) as table:
                 for number in range(len(job.grid)):
                     table.add(number, from_arrays(load_record(job.folder, "write", number)))
-                for batch in table.batches():
-                    yield prepended(batch, frame=job.frame) if self._series else batch
+                batches = table.batches()
+                yield from prepended(batches, frame=job.frame) if self._series else batches
 
     def _pyramids(self) -> None:
         for path in self._arrays().values():

@@ -73,15 +73,10 @@ def write_results(results: Sequence[Segmentation], targets: dict[str, Path], *, 
 
 
 def table_of(tables: Sequence[ObjectTable]) -> ObjectTable:
-    """The tables of a time series as one, with a column frame; the table itself of a single image.
-
-    Convolutions over tiles of another size sum in another order, and so differ in the eighth digit of a
-    probability: it is written with four decimals, which do not show it.
-    """
+    """The tables of a time series as one, with a column frame; the table itself of a single image."""
     columns: dict[str, NDArray[Any]] = {}
     if len(tables) > 1:
         columns["frame"] = np.repeat(np.arange(len(tables)), [len(t) for t in tables])
     for name in tables[0].columns:
         columns[name] = np.concatenate([t[name] for t in tables])
-    columns["mean_probability"] = columns["mean_probability"].round(DECIMALS)
     return ObjectTable(columns)

@@ -1,0 +1,290 @@
+"""Images in blocks: labels and tables are those of the whole image, and half-done work is gone on with."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from filelock import FileLock
+from numpy.typing import NDArray
+from tests.tiny import samples, trained_run, untrained
+
+from unseam.errors import OutputError, OutputExistsError, ShapeError
+from unseam.io.images import write_tiff
+from unseam.model.checkpoint import save_model
+from unseam.prediction import Model, Segmentation, load_model
+from unseam.streaming.executors import OnBlock, Task, Threads
+from unseam.streaming.job import ImageSpec, Job
+from unseam.streaming.run import Reporter, Streamed, Wanted, in_words, stream
+from unseam.streaming.work import work_folder
+
+Array = NDArray[Any]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return load_model(trained_run(tmp_path_factory), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> ImageSpec:
+    """An image of cells, 200 x 150 pixels of the model's own size."""
+    path = tmp_path_factory.mktemp("cells") / "cells.tif"
+    image = samples(1, size=200, seed=9)[0].image[0, :, :150]
+    write_tiff(path, image, axes="YX", spacing=(0.5, 0.5))
+    return ImageSpec(str(path))
+
+
+def saved(model: Model, path: Path) -> Model:
+    """The model with a file of its own."""
+    save_model(path, model.network.state_dict(), model.header, overwrite=True)
+    return replace(model, path=path)
+
+
+def streamed(model: Model, image: ImageSpec, out: Path, **wanted: Any) -> Streamed:
+    assert model.path is not None
+    return stream(model, model.path, image, Wanted(out, **wanted))
+
+
+def labels_of(out: Path) -> Array:
+    return np.asarray(zarr.open_array(out / "0", mode="r")[:])
+
+
+def whole(model: Model, image: ImageSpec, **options: Any) -> Segmentation:
+    """The same image in memory, in one piece."""
+    source = image.open()[0]
+    data = source.read(tuple((0, n) for n in source.shape))
+    return model.predict(data, spacing=source.spacing, **options)
+
+
+def assert_the_same(model: Model, image: ImageSpec, out: Path, **wanted: Any) -> Segmentation:
+    """Labels number for number, tables letter for letter."""
+    expected = whole(model, image)
+    done = streamed(model, image, out, **wanted)
+    np.testing.assert_array_equal(labels_of(out), expected.labels)
+    table = expected.table()
+    table.to_csv(out.with_name("whole.csv"), overwrite=True)
+    assert out.with_suffix(".csv").read_bytes() == out.with_name("whole.csv").read_bytes()
+    assert done.n_objects == len(table)
+    return expected
+
+
+@pytest.mark.parametrize("block", [16, 50, 64, 4000])
+def test_any_block_gives_the_labels_of_the_whole_image(
+    model: Model, cells: ImageSpec, tmp_path: Path, block: int
+) -> None:
+    expected = assert_the_same(model, cells, tmp_path / "out.zarr", block=block)
+    assert expected.labels.max() > 5
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        {"threshold": 0.4, "grow": 3, "low_threshold": 0.1},
+        {"threshold": 0.45, "grow": 0, "min_size": 0, "fill_holes": False},
+        {"threshold": 0.55, "grow": 2, "low_threshold": 0.0, "min_size": 40},
+    ],
+)
+def test_any_way_to_objects(model: Model, cells: ImageSpec, tmp_path: Path, objects: dict[str, Any]) -> None:
+    assert_the_same(model.with_objects(**objects), cells, tmp_path / "out.zarr", block=48)
+
+
+def test_classes(tmp_path: Path) -> None:
+    model = saved(untrained(task="semantic", classes=3), tmp_path / "model.safetensors")
+    image = np.random.default_rng(0).integers(0, 255, (70, 90)).astype(np.uint8)
+    write_tiff(tmp_path / "image.tif", image, axes="YX")
+    expected = assert_the_same(model, ImageSpec(str(tmp_path / "image.tif")), tmp_path / "out.zarr", block=32)
+    assert len(np.unique(expected.labels)) > 1
+
+
+def test_a_volume_with_channels_and_coarse_planes(tmp_path: Path) -> None:
+    model = saved(untrained(dims=3, channels=2), tmp_path / "model.safetensors")
+    image = np.random.default_rng(0).normal(size=(2, 21, 30, 26)).astype(np.float32)
+    write_tiff(tmp_path / "image.tif", image, axes="CZYX", spacing=(2.0, 0.5, 0.5))
+    expected = assert_the_same(model, ImageSpec(str(tmp_path / "image.tif")), tmp_path / "out.zarr", block=12)
+    assert expected.labels.max() > 10
+
+
+@pytest.mark.parametrize("pixel", [0.3, 0.9])
+def test_an_image_at_another_pixel_size(model: Model, tmp_path: Path, pixel: float) -> None:
+    image = samples(1, size=130, seed=4)[0].image[0]
+    write_tiff(tmp_path / "image.tif", image, axes="YX", spacing=(pixel, pixel))
+    spec = ImageSpec(str(tmp_path / "image.tif"))
+    expected = assert_the_same(model, spec, tmp_path / "out.zarr", block=48)
+    assert expected.labels.shape == (130, 130)
+    assert (expected.labels != whole(model, spec, rescale=False).labels).any()
+
+
+def test_a_time_series_is_one_array_and_one_table(model: Model, tmp_path: Path) -> None:
+    frames = np.stack([s.image[0] for s in samples(3, size=70, seed=2)])
+    write_tiff(tmp_path / "film.tif", frames, axes="TYX", spacing=(0.5, 0.5))
+    spec = ImageSpec(str(tmp_path / "film.tif"))
+    done = streamed(model, spec, tmp_path / "out.zarr", block=32, save=("labels", "table", "parquet"))
+    expected = [model.predict(frame, spacing=(0.5, 0.5)) for frame in frames]
+    np.testing.assert_array_equal(labels_of(tmp_path / "out.zarr"), [e.labels for e in expected])
+    rows = (tmp_path / "out.csv").read_text().splitlines()
+    assert rows[0].startswith("frame,id,") and len(rows) - 1 == sum(len(e.table()) for e in expected)
+    assert done.n_objects == len(rows) - 1
+    assert (tmp_path / "out.parquet").exists()
+
+
+def test_probabilities_are_written_where_asked_for(model: Model, cells: ImageSpec, tmp_path: Path) -> None:
+    streamed(model, cells, tmp_path / "out.zarr", block=64, save=("labels", "probabilities"))
+    written = labels_of(tmp_path / "out_probabilities.zarr")
+    np.testing.assert_allclose(written, whole(model, cells).probabilities, atol=1e-5)
+    assert not (tmp_path / "out.csv").exists()
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """An executor that does blocks in a random order."""
+
+    seed: int
+    at_once: int = 1
+
+    def hold(self, key: str, model: Model) -> None:
+        Threads().hold(key, model)
+
+    def run(self, task: Task, job: Job, numbers: Sequence[int], on_block: OnBlock) -> None:
+        order = np.random.default_rng(self.seed).permutation(list(numbers)).tolist()
+        Threads(1).run(task, job, order, on_block)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_order_of_blocks_does_not_matter(
+    model: Model, cells: ImageSpec, tmp_path: Path, seed: int
+) -> None:
+    assert model.path is not None
+    stream(model, model.path, cells, Wanted(tmp_path / "out.zarr", block=40), executor=Shuffled(seed))
+    np.testing.assert_array_equal(labels_of(tmp_path / "out.zarr"), whole(model, cells).labels)
+
+
+# Half-done work
+
+
+@dataclass(frozen=True)
+class Failing:
+    """An executor that fails after some blocks of a pass."""
+
+    after: int
+    task: str
+    at_once: int = 1
+
+    def hold(self, key: str, model: Model) -> None:
+        Threads().hold(key, model)
+
+    def run(self, task: Task, job: Job, numbers: Sequence[int], on_block: OnBlock) -> None:
+        if task.__name__ == self.task:
+            Threads(1).run(task, job, numbers[: self.after], on_block)
+            raise OutputError("the disk is full")
+        Threads(1).run(task, job, numbers, on_block)
+
+
+@pytest.mark.parametrize("task", ["predict_block", "grow_block_of", "holes_of_block", "write_block"])
+def test_a_run_that_failed_goes_on_where_it_was(
+    model: Model, cells: ImageSpec, tmp_path: Path, task: str
+) -> None:
+    assert model.path is not None
+    wanted = Wanted(tmp_path / "out.zarr", block=64)
+    with pytest.raises(OutputError, match="the disk is full"):
+        stream(model, model.path, cells, wanted, executor=Failing(5, task))
+    assert not wanted.out.exists() and work_folder(wanted.out).exists()
+    told: list[str] = []
+    done = stream(model, model.path, cells, wanted, reporter=Reporter(say=told.append))
+    assert done.resumed == (5 if task == "predict_block" else 12)
+    assert f"{done.resumed} of 12 blocks were predicted before" in told
+    np.testing.assert_array_equal(labels_of(wanted.out), whole(model, cells).labels)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "out.zarr"]
+
+
+def test_another_command_is_refused_and_told_what_differs(
+    model: Model, cells: ImageSpec, tmp_path: Path
+) -> None:
+    assert model.path is not None
+    wanted = Wanted(tmp_path / "out.zarr", block=64)
+    with pytest.raises(OutputError):
+        stream(model, model.path, cells, wanted, executor=Failing(2, "predict_block"))
+    words = r"half-done work of another command \(option tta was none and is mirror\); give the command"
+    with pytest.raises(OutputExistsError, match=words):
+        stream(model, model.path, cells, replace(wanted, tta="mirror"))
+    with pytest.raises(OutputExistsError, match=r"objects threshold was .* and is 0\.9"):
+        stream(model.with_objects(threshold=0.9), model.path, cells, wanted)
+    with pytest.raises(OutputExistsError, match=r"model was \w+ and is \w+"):
+        stream(saved(model, tmp_path / "other.safetensors"), tmp_path / "other.safetensors", cells, wanted)
+    done = stream(model, model.path, cells, replace(wanted, tta="mirror", overwrite=True))
+    assert done.resumed == 0
+
+
+def test_work_whose_manifest_is_damaged_is_refused(model: Model, cells: ImageSpec, tmp_path: Path) -> None:
+    out = tmp_path / "out.zarr"
+    work_folder(out).mkdir()
+    (work_folder(out) / "manifest.json").write_text("{")
+    with pytest.raises(OutputExistsError, match="its manifest cannot be read"):
+        streamed(model, cells, out)
+
+
+def test_two_runs_cannot_write_one_output(model: Model, cells: ImageSpec, tmp_path: Path) -> None:
+    out = tmp_path / "out.zarr"
+    with (
+        FileLock(tmp_path / ".out.zarr.lock"),
+        pytest.raises(OutputError, match=r"another run is writing .*out\.zarr; wait until it has ended"),
+    ):
+        streamed(model, cells, out)
+
+
+def test_what_is_there_stays_there(model: Model, cells: ImageSpec, tmp_path: Path) -> None:
+    out = tmp_path / "out.zarr"
+    streamed(model, cells, out, block=64)
+    with pytest.raises(OutputExistsError, match=r"out\.zarr exists already"):
+        streamed(model, cells, out, block=64)
+    streamed(model, cells, out, block=100, overwrite=True)
+    np.testing.assert_array_equal(labels_of(out), whole(model, cells).labels)
+
+
+def test_an_image_that_does_not_fit_the_model(model: Model, tmp_path: Path) -> None:
+    write_tiff(tmp_path / "two.tif", np.zeros((2, 40, 40), np.uint8), axes="CYX")
+    with pytest.raises(ShapeError, match=r"shape \(2, 40, 40\); this model takes 1 channel"):
+        streamed(model, ImageSpec(str(tmp_path / "two.tif")), tmp_path / "out.zarr")
+    assert not (tmp_path / "out.zarr.part").exists()
+
+
+def test_a_folder_that_cannot_be_written_to(model: Model, cells: ImageSpec, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"cannot write .*out\.zarr: .*; choose another --out"):
+        streamed(model, cells, tmp_path / "file" / "out.zarr")
+
+
+def test_a_run_that_is_killed_goes_on(model: Model, tmp_path: Path) -> None:
+    """SIGKILL in the middle of the prediction; the result is that of a run that was left alone."""
+    image = samples(1, size=160, seed=3)[0].image[0]
+    write_tiff(tmp_path / "image.tif", image, axes="YX", spacing=(0.5, 0.5))
+    out = tmp_path / "out.zarr"
+    command = [sys.executable, "-m", "unseam", "predict", str(model.path), str(tmp_path / "image.tif")]
+    command += ["--out", str(out), "--block", "16"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+    records = work_folder(out) / "frame-00000" / "predict"
+    deadline = time.monotonic() + 60
+    while len(list(records.glob("*/*.npz"))) < 10 and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    before = len(list(records.glob("*/*.npz")))
+    assert 10 <= before < 100
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"{before} of 100 blocks were predicted before" in done.stderr
+    np.testing.assert_array_equal(labels_of(out), whole(model, ImageSpec(str(tmp_path / "image.tif"))).labels)
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(7, "7 s"), (300, "5 min"), (9000, "2.5 h")])
+def test_times_in_words(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words
