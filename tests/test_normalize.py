@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unseam import normalize
 from unseam.errors import ConfigError, InputError
+from unseam.io.source import array_source
 from unseam.normalize import Normalization
+
+few = settings(max_examples=60, deadline=None)
+
+
+def fitted(normalization: Normalization, image: Any, **options: Any) -> normalize.Scaling:
+    """The scaling of an image, read in parts."""
+    read = array_source(image).read
+    return normalization.fit(read, image.shape[1:], channels=len(image), dtype=image.dtype, **options)
+
 
 REAL = [np.uint8, np.uint16, np.int32, np.uint64, np.float16, np.float32, np.float64]
 
@@ -91,6 +103,63 @@ def test_the_image_is_left_as_it_was() -> None:
     image = np.arange(9.0).reshape(1, 3, 3)
     Normalization("none")(image)[:] = 5
     assert image.max() == 8
+
+
+# In parts
+
+
+def in_parts(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(normalize, "PART", {1: size, 2: size, 3: size})
+
+
+@pytest.mark.parametrize("dtype", [*REAL, np.int8, np.int16, np.int64, np.uint32])
+@pytest.mark.parametrize("limits", [(0, 100), (1, 99.8), (33, 33.1), (49.9, 50)])
+def test_percentiles_in_parts_are_numpy_s_to_the_last_bit(
+    monkeypatch: pytest.MonkeyPatch, dtype: Any, limits: tuple[float, float]
+) -> None:
+    in_parts(monkeypatch, 7)
+    signed = np.dtype(dtype).kind != "u"
+    image = (
+        np.random.default_rng(0).normal(0 if signed else 60, 20, (2, 30, 41)).clip(-120 if signed else 0, 120)
+    )
+    image = image.astype(dtype)
+    low, high = np.percentile(image.astype(np.float64), limits, axis=(1, 2))
+    equal = low == high  # then the range of the channel is taken
+    low = np.where(equal, image.min((1, 2)), low)
+    high = np.where(equal, image.max((1, 2)), high)
+    scaling = fitted(Normalization("percentile", *limits), image)
+    assert scaling.offset == tuple(low) and scaling.scale == tuple(high.astype(float) - low.astype(float))
+
+
+@few
+@given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=40), st.integers(1, 5))
+def test_percentiles_of_any_numbers_in_parts(values: list[float], size: int) -> None:
+    line = np.array([values], np.float32)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        whole = fitted(Normalization("percentile", 20, 70), line)
+        in_parts(monkeypatch, size)
+        assert fitted(Normalization("percentile", 20, 70), line) == whole
+
+
+def test_mean_and_deviation_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = 1e6 + np.random.default_rng(0).normal(size=(2, 33, 20))
+    in_parts(monkeypatch, 8)
+    scaling = fitted(Normalization("zscore"), image)
+    np.testing.assert_allclose(scaling.offset, image.mean((1, 2)), rtol=1e-14)
+    np.testing.assert_allclose(scaling.scale, image.std((1, 2)), rtol=1e-9)
+    assert fitted(Normalization("zscore"), np.full((1, 33, 20), 0.1)).scale == (0.0,)
+
+
+def test_parts_may_be_read_by_threads_and_bad_pixels_are_counted_over_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    in_parts(monkeypatch, 8)
+    image = np.random.default_rng(0).normal(size=(1, 33, 20)).astype(np.float32)
+    with ThreadPoolExecutor(3) as pool:
+        assert fitted(Normalization(), image, map_parts=pool.map) == fitted(Normalization(), image)
+    image[0, 0, 0] = image[0, 32, 19] = np.nan
+    with pytest.raises(InputError, match="the image has 2 pixels that are NaN or infinite"):
+        fitted(Normalization("none"), image)
 
 
 # Errors
