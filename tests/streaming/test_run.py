@@ -204,7 +204,7 @@ def test_a_run_that_failed_goes_on_where_it_was(
     assert done.resumed == (5 if task == "predict_block" else 12)
     assert f"{done.resumed} of 12 blocks were predicted before" in told
     np.testing.assert_array_equal(labels_of(wanted.out), whole(model, cells).labels)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "out.zarr"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "out.zarr", "out_overlay.png"]
 
 
 def test_another_command_is_refused_and_told_what_differs(

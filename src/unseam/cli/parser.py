@@ -93,7 +93,7 @@ def _predict(commands: Any) -> None:
         "--save",
         metavar="LIST",
         help="what to write (default: labels,probabilities,table,overlay; of an image in blocks "
-        "labels,table; there also parquet)",
+        "labels,table,overlay; there also parquet)",
     )
     command.add_argument(
         "--select", metavar="PART", help="the part that is meant, as t=0,c=1,z=5,level=0,y=0:4096,x=0:4096"

@@ -64,6 +64,7 @@ class Job:
     probabilities : the array for probabilities, or None.
     series : whether the arrays have a time axis.
     table : whether objects are measured.
+    picture : whether a small picture is drawn.
     """
 
     image: ImageSpec
@@ -81,6 +82,7 @@ class Job:
     probabilities: str | None
     series: bool
     table: bool
+    picture: bool
 
     @property
     def grid(self) -> BlockGrid:

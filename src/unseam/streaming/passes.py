@@ -40,6 +40,7 @@ from unseam.io.ome_zarr.write import write
 from unseam.measure import quantise, sum_block
 from unseam.prediction import predict_region
 from unseam.streaming.job import Job, prepared_of, source_of
+from unseam.streaming.picture import keep_part
 from unseam.streaming.work import (
     has_table,
     load_record,
@@ -136,12 +137,15 @@ def write_block(job: Job, number: int) -> None:
         objects = _objects(job, region)
     written = objects if classes is None else classes
     write(job.labels, region, written, frame=job.frame if job.series else None)
+    image = source_of(job).read(region) if job.table or job.picture else None
+    if job.picture and image is not None:
+        keep_part(job, number, image, objects)
     arrays: dict[str, NDArray[np.generic]] = {}
     if job.table:
         arrays = sum_block(
             objects,
             origin=[a for a, _ in region],
-            image=source_of(job).read(region),
+            image=image,
             probabilities=read_scratch(job.folder / FOREGROUND, region),
             classes=classes,
         ).to_arrays()

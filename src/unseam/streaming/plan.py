@@ -62,10 +62,8 @@ class StreamPlan:
     def __str__(self) -> str:
         blocks = len(self.grid)
         cut = f"{blocks:,} blocks of {times(self.block)}" if blocks > 1 else "one block"
-        return (
-            f"{self.tiles:,} tiles of at most {times(self.tile)} pixels in {cut}, "
-            f"about {in_bytes(self.memory)} of memory"
-        )
+        tiles = f"{self.tiles:,} tiles of at most" if self.tiles > 1 else "one tile of"
+        return f"{tiles} {times(self.tile)} pixels in {cut}, about {in_bytes(self.memory)} of memory"
 
 
 def plan_stream(

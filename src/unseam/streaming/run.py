@@ -18,6 +18,7 @@ import torch
 import unseam
 from unseam.grid import Region
 from unseam.io.atomic import refuse_existing
+from unseam.io.images import write_png
 from unseam.io.ome_zarr.layout import Layout
 from unseam.io.ome_zarr.pyramid import build_pyramid
 from unseam.io.ome_zarr.write import create
@@ -28,6 +29,7 @@ from unseam.prediction import Model
 from unseam.streaming import passes
 from unseam.streaming.executors import Executor, Task, Threads
 from unseam.streaming.job import ImageSpec, Job, model_key
+from unseam.streaming.picture import draw
 from unseam.streaming.plan import StreamPlan, plan_stream, time_tile
 from unseam.streaming.work import (
     begin,
@@ -42,7 +44,7 @@ from unseam.streaming.work import (
     working_on,
 )
 
-SAVES = ("labels", "probabilities", "table", "parquet")
+SAVES = ("labels", "probabilities", "table", "parquet", "overlay")
 WORTH_TIMING = 20
 """Tiles below which nobody wants to know beforehand how long they take."""
 NAMES = {"predict": "predicting", "grow": "growing", "holes": "looking for holes", "write": "writing labels"}
@@ -65,7 +67,7 @@ class Wanted:
     """
 
     out: Path
-    save: tuple[str, ...] = ("labels", "table")
+    save: tuple[str, ...] = ("labels", "table", "overlay")
     tile: int | str = "auto"
     tta: str = "none"
     rescale: bool = True
@@ -82,6 +84,7 @@ class Wanted:
             "probabilities": f"{stem}_probabilities.zarr",
             "table": f"{stem}.csv",
             "parquet": f"{stem}.parquet",
+            "overlay": f"{stem}_overlay.png",
         }
         return {kind: self.out.with_name(names[kind]) for kind in ("labels", *self.save)}
 
@@ -176,6 +179,8 @@ class _Run:
             jobs.append(job)
         with _timed(seconds, "finishing"):
             count = self._tables(jobs)
+            if jobs[0].picture:
+                write_png(self.wanted.targets()["overlay"], draw(jobs[0]), overwrite=self.wanted.overwrite)
             self._pyramids()
             self._put_in_place()
         return Streamed(count, seconds, resumed)
@@ -271,6 +276,7 @@ class _Run:
             probabilities=str(arrays["probabilities"]) if "probabilities" in arrays else None,
             series=self._series,
             table=bool({"table", "parquet"} & set(self.wanted.save)),
+            picture="overlay" in self.wanted.save and frame == 0,
         )
 
     def _scaling(self, folder: Path, source: Source) -> Scaling:

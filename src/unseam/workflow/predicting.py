@@ -18,12 +18,13 @@ from unseam.io.open import open_sources
 from unseam.io.select import parse_selection
 from unseam.prediction import Model, Segmentation, plan_image
 from unseam.streaming.job import ImageSpec
+from unseam.streaming.run import SAVES as STREAMED_SAVES
 from unseam.streaming.run import Wanted
 from unseam.workflow.listener import Countdown, Listener, printing
 from unseam.workflow.loading import is_csv, pair_files, refuse_split
 from unseam.workflow.results import remarks, write_results
 from unseam.workflow.run import refuse_both
-from unseam.workflow.streaming import WAYS, is_large, is_zarr, predict_streamed
+from unseam.workflow.streaming import is_large, is_zarr, predict_streamed
 
 WORTH_A_LOOK = 2**26
 """Bytes of a TIFF file below which it is not asked how large its image is."""
@@ -60,8 +61,8 @@ class Options:
 
     Attributes
     ----------
-    save : which of `SAVES` or `WAYS`; None for labels, probabilities, table and overlay, of an image that
-        is streamed labels and table.
+    save : which of `SAVES`, of streamed images of `STREAMED_SAVES`; None for labels, probabilities, table and overlay, of an image that
+        is streamed labels, table and overlay.
     axes, pixel_size : for files that do not state them.
     select : the part of each image that is meant, as "t=0, c=1, level=0, y=0:4096".
     tile, tta, rescale : as `Model.predict`.
@@ -94,7 +95,11 @@ class Options:
     @property
     def of_streamed(self) -> tuple[str, ...]:
         """What is written of an image that is streamed."""
-        return ("labels", "table") if self.save is None else tuple(k for k in self.save if k in WAYS)
+        return (
+            ("labels", "table", "overlay")
+            if self.save is None
+            else tuple(k for k in self.save if k in STREAMED_SAVES)
+        )
 
 
 def predict_files(
@@ -115,7 +120,7 @@ def predict_files(
         Files, OME-Zarr folders, folders of them, or CSV files of pairs.
     out : str or Path
         Folder for STEM.tif (labels), STEM_probabilities.tif, STEM.csv and STEM_overlay.png; of images that
-        are streamed STEM.zarr, STEM_probabilities.zarr and STEM.csv. Or, for one image, a name in .zarr.
+        are streamed STEM.zarr, STEM_probabilities.zarr, STEM.csv and STEM_overlay.png. Or, for one image, a name in .zarr.
     split : str, optional
         Of a CSV file with a column split, the rows to take.
     listener : Listener, optional
@@ -179,7 +184,7 @@ def _lacks_memory(error: Exception) -> bool:
 
 def _check_options(model: Model, out: Path, how: Options) -> None:
     """Raise for options with which no image could be segmented, before the first one is."""
-    kinds = [*SAVES, *(kind for kind in WAYS if kind not in SAVES)]
+    kinds = [*SAVES, *(kind for kind in STREAMED_SAVES if kind not in SAVES)]
     if how.save is not None and (not how.save or set(how.save) - set(kinds)):
         raise InputError(f"save is {','.join(how.save)!r}; expected some of: {','.join(kinds)}")
     if out.exists() and not out.is_dir():

@@ -18,8 +18,6 @@ from unseam.workflow.listener import Countdown, Listener
 
 SHARE_OF_MEMORY = 0.5
 """An image that takes more than this share of the free memory is streamed."""
-WAYS = ("labels", "probabilities", "table", "parquet")
-"""What can be saved of an image that is streamed."""
 
 
 def is_zarr(path: Path) -> bool:
