@@ -30,8 +30,6 @@ SAVES = {
     "overlay": "{}_overlay.png",
 }
 """What can be saved, and under which name beside the stem of the image."""
-DECIMALS = 4
-"""Of the mean probability in the table."""
 _TOO_LARGE = "{} is too large for the free memory; close other programs, or cut the image into parts"
 LARGEST_DIFFERENCE = 0.1
 """A pixel size further from the model's than this share is told."""
@@ -270,15 +268,10 @@ def _write(results: Sequence[Segmentation], targets: dict[str, Path], *, overwri
 
 
 def _table(tables: Sequence[ObjectTable]) -> ObjectTable:
-    """The tables of a time series as one, with a column frame; the table itself of a single image.
-
-    Convolutions over tiles of another size sum in another order, and so differ in the eighth digit of a
-    probability: it is written with four decimals, which do not show it.
-    """
+    """The tables of a time series as one, with a column frame; the table itself of a single image."""
     columns: dict[str, NDArray[Any]] = {}
     if len(tables) > 1:
         columns["frame"] = np.repeat(np.arange(len(tables)), [len(t) for t in tables])
     for name in tables[0].columns:
         columns[name] = np.concatenate([t[name] for t in tables])
-    columns["mean_probability"] = columns["mean_probability"].round(DECIMALS)
     return ObjectTable(columns)
