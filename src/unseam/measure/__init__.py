@@ -3,6 +3,8 @@
 ::
 
     block of labels ── sum_block ──► Sums ── merge ──► Sums ── finish ──► ObjectTable
+                                      │ one per block            ▲
+                                      └─────── TableStream ──────┘   batches, in bounded memory
 
 `measure` is the way of an image in memory: one block. The numbers do not depend on the blocks.
 """
@@ -10,6 +12,7 @@
 from unseam.measure.block import quantise, sum_block
 from unseam.measure.columns import finish
 from unseam.measure.merging import merge
+from unseam.measure.stream import TableStream
 from unseam.measure.sums import Sums, from_arrays, split_open
 from unseam.measure.table import ObjectTable, prepended, write_csv, write_parquet
 from unseam.measure.whole import measure
@@ -17,6 +20,7 @@ from unseam.measure.whole import measure
 __all__ = [
     "ObjectTable",
     "Sums",
+    "TableStream",
     "finish",
     "from_arrays",
     "measure",
