@@ -56,3 +56,20 @@ def side(a: Point, b: Point, p: Point) -> int:
 def majority(votes: list[int]) -> int:
     voting = [vote for vote in votes if vote > 0]
     return max(sorted(set(voting)), key=voting.count, default=0)
+
+
+def moments(pixels: list[Point]) -> tuple[list[int], list[int]]:
+    """Sums of coordinates and of products of two (i <= j), counted from the least of each coordinate."""
+    axes = range(len(pixels[0]))
+    least = [min(pixel[i] for pixel in pixels) for i in axes]
+    points = [[pixel[i] - least[i] for i in axes] for pixel in pixels]
+    first = [sum(p[i] for p in points) for i in axes]
+    return first, [sum(p[i] * p[j] for p in points) for i in axes for j in axes if i <= j]
+
+
+def row_extents(pixels: list[Point]) -> list[tuple[int, int, int]]:
+    """For each row that a 2-D object has pixels in: y, and x of the first and of the last."""
+    return [
+        (y, min(x for v, x in pixels if v == y), max(x for v, x in pixels if v == y))
+        for y in sorted({y for y, _ in pixels})
+    ]

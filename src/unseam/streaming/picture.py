@@ -1,4 +1,4 @@
-"""A small picture of a large result: every so manieth pixel of each block, kept while the block is at hand."""
+"""A small picture of a large result: every nth pixel, kept while its block is at hand."""
 
 from __future__ import annotations
 

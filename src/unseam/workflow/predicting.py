@@ -61,8 +61,8 @@ class Options:
 
     Attributes
     ----------
-    save : which of `SAVES`, of streamed images of `STREAMED_SAVES`; None for labels, probabilities, table and overlay, of an image that
-        is streamed labels, table and overlay.
+    save : which of `SAVES`, of streamed images of `STREAMED_SAVES`; None for labels, table and overlay, of
+        images in memory probabilities too.
     axes, pixel_size : for files that do not state them.
     select : the part of each image that is meant, as "t=0, c=1, level=0, y=0:4096".
     tile, tta, rescale : as `Model.predict`.
@@ -120,7 +120,7 @@ def predict_files(
         Files, OME-Zarr folders, folders of them, or CSV files of pairs.
     out : str or Path
         Folder for STEM.tif (labels), STEM_probabilities.tif, STEM.csv and STEM_overlay.png; of images that
-        are streamed STEM.zarr, STEM_probabilities.zarr, STEM.csv and STEM_overlay.png. Or, for one image, a name in .zarr.
+        are streamed STEM.zarr and STEM_probabilities.zarr. Or, for one image, a name in .zarr.
     split : str, optional
         Of a CSV file with a column split, the rows to take.
     listener : Listener, optional
