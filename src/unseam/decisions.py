@@ -35,7 +35,8 @@ def to_labels(probabilities: NDArray[np.float32], task: str, objects: ObjectConf
 
 def to_classes(probabilities: NDArray[np.float32]) -> NDArray[np.int32]:
     """Class of the largest probability."""
-    return probabilities.argmax(0).astype(np.int32)
+    classes: NDArray[np.int32] = probabilities.argmax(0).astype(np.int32)
+    return classes
 
 
 def to_masks(

@@ -62,7 +62,9 @@ def tile_function(
     return predict_tile
 
 
-def plan_image(shape: Sequence[int], net: UNet, *, tile: int | str, memory: float | None = None) -> TilePlan:
+def plan_image(
+    shape: Sequence[int], net: UNet, *, tile: int | str | tuple[int, ...], memory: float | None = None
+) -> TilePlan:
     """The tiles of an image; "auto" takes what `memory` (bytes; else a share of the free) allows."""
     if tile != "auto":
         return plan_tiles(shape, net.geometry, tile if isinstance(tile, tuple) else _whole_number(tile))

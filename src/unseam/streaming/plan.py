@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from unseam.axes import times
+from unseam.decisions import smallest_tile
 from unseam.errors import ConfigError
 from unseam.grid import BlockGrid
 from unseam.io.source import Source
 from unseam.model.unet import UNet
 from unseam.prediction import Model, tile_bytes
-from unseam.prediction.region import network_shape, region_bytes, smallest_tile
+from unseam.prediction.region import network_shape, region_bytes
 from unseam.prediction.tiles import LARGEST_TILE
 from unseam.tiling import plan_tiles
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-import unseam
 from unseam.grid import Region
 from unseam.io.atomic import refuse_existing
 from unseam.io.images import write_png
@@ -139,14 +139,22 @@ def stream(
     UnseamError
         As opening the image, `plan_stream` and `Model.prepare`.
     """
-    executor, reporter = executor or Threads(), reporter or Reporter()
     for target in wanted.targets().values():
         refuse_existing(target, overwrite=wanted.overwrite)
     sources = image.open()
     for source in sources:
         model.check_channels(source)
     with working_on(wanted.out) as folder:
-        run = _Run(model, model_key(model_file), image, sources, wanted, folder, executor, reporter)
+        run = _Run(
+            model,
+            model_key(model_file),
+            image,
+            sources,
+            wanted,
+            folder,
+            executor or Threads(),
+            reporter or Reporter(),
+        )
         return run.all()
 
 
@@ -199,7 +207,7 @@ class _Run:
             "image type": str(first.dtype),
             "image changed": _changed(Path(self.image.path)),
             "option": options | {"save": sorted(wanted.save)},
-            "version of": {"unseam": unseam.__version__, "torch": torch.__version__, "numpy": np.__version__},
+            "version of": {"unseam": version("unseam"), "torch": torch.__version__, "numpy": np.__version__},
             "processor": platform.machine(),
         }
 
