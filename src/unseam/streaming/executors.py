@@ -17,14 +17,11 @@ OnBlock = Callable[[int], None]
 
 
 class Executor(Protocol):
-    """Runs tasks on blocks.
+    """Runs tasks on blocks."""
 
-    Attributes
-    ----------
-    at_once : blocks that one process holds at a time.
-    """
-
-    at_once: int
+    @property
+    def at_once(self) -> int:
+        """Blocks that one process holds at a time."""
 
     def hold(self, key: str, model: Model) -> None:
         """Bring the model to where blocks are predicted."""
