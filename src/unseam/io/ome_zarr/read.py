@@ -54,7 +54,8 @@ def open_zarr(path: Path, *, axes: str | None = None, level: int = 0) -> Stored:
     names = image.axes if axes is None else parse_axes(axes)
     if len(names) != array.ndim:
         raise ShapeError(
-            f"{path}: axes {names} name {len(names)} axes, the array {here.path} has {array.ndim}"
+            f"{path}: axes {names} name {len(names)} axes, but its array {here.path} has {array.ndim};"
+            " give one letter of T C Z Y X for each axis"
         )
     spacing, offset = _lengths(image, here, names)
     return Stored(
