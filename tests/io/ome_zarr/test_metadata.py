@@ -80,6 +80,13 @@ def test_a_unit_that_is_no_length_gives_no_size(tmp_path: Path, unit: str | None
     assert source.origin == (0.0, 0.0)
 
 
+def test_without_any_unit_the_place_is_in_pixels(tmp_path: Path) -> None:
+    axes = [{"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
+    path = store(tmp_path / "a.zarr", image(axes, [scale(2, 2), translation(0, 10)]))
+    (source,) = open_sources(path, select="x=1:3")
+    assert (source.spacing, source.origin) == (None, (0.0, 6.0))
+
+
 @pytest.mark.parametrize("size", [0.0, -1.0, float("nan")])
 def test_a_size_that_is_no_size_counts_as_none(tmp_path: Path, size: float) -> None:
     (source,) = open_sources(store(tmp_path / "a.zarr", image(steps=[scale(1, size)])))

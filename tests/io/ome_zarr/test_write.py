@@ -62,8 +62,7 @@ def test_round_trip(tmp_path: Path, data: st.DataObject) -> None:
     for source, frame in zip(found, array if "T" in axes else array[None], strict=True):
         expected = frame if "C" in axes else frame[None]
         assert (source.spacing, source.dtype) == (spacing, dtype)
-        if spacing is not None:
-            assert source.origin == (origin or (0.0,) * dims)
+        assert source.origin == (origin or (0.0,) * dims)
         assert np.array_equal(source.read(tuple((0, n) for n in source.shape)), expected)
     assert missing_chunks(path).count == 0  # blocks of nothing but zeros are there too
 
