@@ -46,7 +46,8 @@ class Stored:
     dtype : of the pixels as stored.
     chunk : what is kept together along each axis.
     spacing : pixel size in micrometres of each axis for which the file states one.
-    offset : where the centre of pixel 0 lies, in micrometres, along axes of which that is known.
+    offset : where the centre of pixel 0 lies, in micrometres, along axes of which that is known; in pixels
+        where no axis has a spacing.
     squeeze : whether T and Z of length one are there only because the format wants them.
     missing : counts what is absent within a region.
     """
@@ -141,7 +142,7 @@ def _source(stored: Stored, part: Cut, time: int, frame: int | None) -> Source:
     channels = sum(stop - start for start, stop in part.ranges.get("C", ((0, 1),)))
     known = all(letter in stored.spacing for letter in spatial)
     size = {letter: stored.spacing[letter] if known else 1.0 for letter in spatial}
-    zero = stored.offset if known else {}
+    zero = stored.offset if known or not stored.spacing else {}
     chunks = dict(zip(stored.axes, stored.chunk, strict=True))
     return Source(
         partial(_read, stored, part, time, spatial),

@@ -162,9 +162,7 @@ def _version(stated: Any, zarr_format: int, axes: Any, path: Path) -> str:
     numbers = tuple(int(part) for part in re.findall(r"[0-9]+", str(stated))[:2])
     expected = "expected 0.4 in Zarr format 2, or 0.5 in Zarr format 3"
     if numbers > (0, 5):
-        raise InputError(
-            f"{path} is OME-Zarr {stated}, newer than this unseam reads ({expected}); update unseam"
-        )
+        raise InputError(f"{path} is OME-Zarr {stated}, newer than can be read; {expected}: update unseam")
     if numbers and numbers < (0, 4):
         raise InputError(f"{path} is OME-Zarr {stated}, which is too old; {expected}: convert it")
     raise InputError(f"{path} states OME-Zarr version {stated!r} in Zarr format {zarr_format}; {expected}")

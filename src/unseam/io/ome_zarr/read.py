@@ -54,7 +54,8 @@ def open_zarr(path: Path, *, axes: str | None = None, level: int = 0) -> Stored:
     names = image.axes if axes is None else parse_axes(axes)
     if len(names) != array.ndim:
         raise ShapeError(
-            f"{path}: axes {names} name {len(names)} axes, the array {here.path} has {array.ndim}"
+            f"{path}: axes {names} name {len(names)} axes, but its array {here.path} has {array.ndim};"
+            " give one letter of T C Z Y X for each axis"
         )
     spacing, offset = _lengths(image, here, names)
     return Stored(
@@ -89,13 +90,18 @@ def open_array(path: Path, zarr_format: int) -> zarr.Array[Any]:
 
 
 def _lengths(image: Multiscale, level: Level, names: str) -> tuple[dict[str, float], dict[str, float]]:
-    """Pixel size and place of pixel 0 in micrometres, of the axes with a unit of length."""
-    spacing, offset = {}, {}
+    """Pixel size and place of pixel 0 in micrometres, of the axes with a unit of length.
+
+    Where no axis has one there is no size, and the place is in pixels.
+    """
+    spacing, offset, pixels = {}, {}, {}
     for letter, unit, size, start in zip(names, image.units, level.scale, level.translation, strict=True):
-        length = micrometres(unit)
-        if length and math.isfinite(size) and size > 0:
+        if not math.isfinite(size) or size <= 0 or not math.isfinite(start):
+            continue
+        pixels[letter] = start / size
+        if length := micrometres(unit):
             spacing[letter], offset[letter] = size * length, start * length
-    return spacing, offset
+    return (spacing, offset) if spacing else ({}, pixels)
 
 
 def _read(path: Path, array: zarr.Array[Any], region: Region) -> NDArray[Any]:

@@ -188,7 +188,7 @@ def write_level(path: Path, level: int, layout: Layout, region: Region, pixels: 
 @lru_cache(maxsize=64)
 def _open(path: Path, _version: tuple[int, int]) -> zarr.Array[Any]:
     # Blocks of zeros are written too, so that a chunk that is absent is one that was never made.
-    return zarr.open_array(path, mode="r+", config={"write_empty_chunks": True})
+    return zarr.open_array(path, mode="r+").with_config({"write_empty_chunks": True})
 
 
 def _format(layout: Layout) -> Literal[2, 3]:

@@ -28,11 +28,28 @@ from unseam.io.tiff.spacing import stated_spacing
 
 @dataclass(frozen=True)
 class _Alpha:
-    """A transparency: its axis in the file, and the value that it should have everywhere."""
+    """A transparency that is the last sample of each pixel.
+
+    Attributes
+    ----------
+    axis : of the samples in the file.
+    value : that every pixel should have.
+    samples : that are left without it; the axis of a single one is gone.
+    """
 
     axis: int
     value: float
     samples: int
+
+    def all_samples(self, region: Region) -> Region:
+        """A region of the image without transparency, as a region of the file with all samples."""
+        rest = region if self.samples == 1 else region[: self.axis] + region[self.axis + 1 :]
+        return (*rest[: self.axis], (0, self.samples + 1), *rest[self.axis :])
+
+    def without(self, sizes: Sequence[int]) -> tuple[int, ...]:
+        """The sizes of the image without transparency."""
+        left = () if self.samples == 1 else (min(self.samples, sizes[self.axis]),)
+        return (*sizes[: self.axis], *left, *sizes[self.axis + 1 :])
 
 
 def open_tiff(path: Path, *, axes: str | None = None, level: int = 0) -> Stored:
@@ -81,11 +98,14 @@ def open_tiff(path: Path, *, axes: str | None = None, level: int = 0) -> Stored:
             raise
         except Exception as error:  # damaged files make decoders raise nearly anything
             raise damaged(path, error) from error
+    missing = partial(_count_missing, pages) if pages else None
     if alpha is not None:
-        read, shape, chunk = _without_alpha(path, read, shape, chunk, alpha)
+        opaque = _Alpha(alpha, read(_corner(shape, alpha)).item(), shape[alpha] - 1)
+        missing = partial(_count_opaque, missing, opaque) if missing else None
+        read = partial(_read_opaque, path, read, opaque)
+        shape, chunk = opaque.without(shape), opaque.without(chunk)
     names = _named(names, shape, axes, path)
     spacing = {letter: size * steps.get(letter, 1.0) for letter, size in spacing.items()}
-    missing = partial(_count_missing, pages) if pages else None
     return Stored(path, read, shape, names, dtype, chunk, spacing=spacing, missing=missing)
 
 
@@ -132,24 +152,17 @@ def _count_missing(pages: Pages, region: Region) -> Missing:
     return Missing(*pages.count_missing(region))
 
 
-def _without_alpha(
-    path: Path, read: _Read, shape: Sequence[int], chunk: Sequence[int], axis: int
-) -> tuple[_Read, tuple[int, ...], tuple[int, ...]]:
-    """A reader, a shape and a chunk for the samples before the last; of a single one the axis is gone."""
-    samples = shape[axis] - 1
-    corner = tuple((samples, samples + 1) if at == axis else (0, 1) for at in range(len(shape)))
-    alpha = _Alpha(axis, read(corner).item(), samples)
-    rest = [(n, c) for at, (n, c) in enumerate(zip(shape, chunk, strict=True)) if at != axis]
-    if samples > 1:
-        rest.insert(axis, (samples, samples))
-    return partial(_read_opaque, path, read, alpha), tuple(n for n, _ in rest), tuple(c for _, c in rest)
+def _corner(shape: Sequence[int], axis: int) -> Region:
+    """The transparency of the first pixel, as a region."""
+    return tuple((n - 1, n) if at == axis else (0, 1) for at, n in enumerate(shape))
 
 
 def _read_opaque(path: Path, read: _Read, alpha: _Alpha, region: Region) -> NDArray[Any]:
-    wanted = list(region)
+    pixels = drop_alpha(read(alpha.all_samples(region)), alpha.axis, path, expected=alpha.value)
     if alpha.samples == 1:
-        wanted.insert(alpha.axis, (0, 1))
-    start, stop = wanted[alpha.axis]
-    wanted[alpha.axis] = (0, alpha.samples + 1)
-    opaque = drop_alpha(read(tuple(wanted)), alpha.axis, path, expected=alpha.value)
-    return opaque if alpha.samples == 1 else opaque.take(np.arange(start, stop), axis=alpha.axis)
+        return pixels
+    return pixels.take(np.arange(*region[alpha.axis]), axis=alpha.axis)
+
+
+def _count_opaque(count: Callable[[Region], Missing], alpha: _Alpha, region: Region) -> Missing:
+    return count(alpha.all_samples(region))
