@@ -26,10 +26,11 @@ from unseam.instances.components import (
     label_components_blockwise,
     merge,
 )
+from unseam.instances.holes import fill_holes
 from unseam.instances.labels import Labels, Mask
 from unseam.instances.numbering import consecutive, number_in_raster_order
 from unseam.instances.segment import segment
-from unseam.instances.shapes import carve_gaps, fill_holes, grow, remove_small
+from unseam.instances.shapes import carve_gaps, grow, remove_small
 
 __all__ = [
     "Labels",

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from unseam.errors import ConfigError, InputError
 from unseam.instances.components import label_components
+from unseam.instances.holes import fill_holes
 from unseam.instances.labels import Labels
 from unseam.instances.numbering import number_in_raster_order
-from unseam.instances.shapes import fill_holes, grow, remove_small
+from unseam.instances.shapes import grow, remove_small
 
 
 def segment(
@@ -69,14 +70,19 @@ def segment(
     >>> segment(np.array([[0.9, 0.1, 0.2, 0.8]]), threshold=0.5, min_size=1, grow_pixels=1)
     array([[1, 1, 2, 2]], dtype=int32)
     """
-    for name, value in (("threshold", threshold), ("low_threshold", low_threshold)):
-        if not 0 <= value <= 1:
-            raise ConfigError(f"{name} is {value}; expected a probability from 0 to 1")
-    if np.isnan(foreground).any():
-        raise InputError("foreground holds NaN; expected probabilities from 0 to 1; check the model's output")
+    check_foreground(foreground, threshold, low_threshold)
     within = np.asarray(foreground > low_threshold) if low_threshold > 0 else None
     labels = grow(label_components(np.asarray(foreground > threshold)), grow_pixels, within=within)
     labels = remove_small(labels, min_size)
     if holes:
         labels = fill_holes(labels)
     return number_in_raster_order(labels)
+
+
+def check_foreground(foreground: NDArray[Any], threshold: float, low_threshold: float) -> None:
+    """Say what is wrong if the thresholds are no probabilities, or `foreground` holds NaN."""
+    for name, value in (("threshold", threshold), ("low_threshold", low_threshold)):
+        if not 0 <= value <= 1:
+            raise ConfigError(f"{name} is {value}; expected a probability from 0 to 1")
+    if np.isnan(foreground).any():
+        raise InputError("foreground holds NaN; expected probabilities from 0 to 1; check the model's output")

@@ -1,4 +1,4 @@
-"""Change the shapes of objects: remove, fill, grow, part."""
+"""Change the shapes of objects: remove, grow, part."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from unseam.errors import ConfigError, ShapeError
-from unseam.instances.labels import NO_LABEL, Labels, Mask, checked
-from unseam.instances.numbering import consecutive
+from unseam.instances.labels import Labels, Mask, checked
+from unseam.instances.numbering import runs
 
 
 def remove_small(labels: NDArray[np.integer[Any]], min_size: int) -> Labels:
@@ -26,48 +25,12 @@ def remove_small(labels: NDArray[np.integer[Any]], min_size: int) -> Labels:
     if min_size < 0:
         raise ConfigError(f"min_size is {min_size}; expected 0 or more pixels")
     labels = checked(labels)
-    _, dense = consecutive(labels)
-    sizes = np.bincount(np.maximum(dense, 0).ravel())
-    small = (sizes < min_size)[dense] & (labels > 0)
-    return np.where(small, np.int32(0), labels)
-
-
-def fill_holes(labels: NDArray[np.integer[Any]]) -> Labels:
-    """Return `labels` with the background regions that one object alone encloses given to that object.
-
-    Parameters
-    ----------
-    labels : ndarray of int, (*spatial)
-
-    Notes
-    -----
-    Background is connected through corners (see `unseam.instances`). A region that touches the image
-    border, a second object or an ignored pixel, be it by a corner, stays background: it is not known to be
-    inside. How far a hole reaches is not bounded; in blocks, regions are joined as components are.
-    """
-    labels = checked(labels)
-    everywhere = np.ones((3,) * labels.ndim, bool)
-    regions, count = ndimage.label(labels == 0, structure=everywhere)
-    open_regions = np.zeros(count + 1, bool)
-    for axis in range(labels.ndim if labels.size else 0):
-        open_regions[regions.take([0, -1], axis)] = True
-    open_regions[0] = True  # the objects themselves
-    hole = np.flatnonzero(~open_regions[regions])
-
-    # Holes stay off the border, so flat steps to their neighbours never wrap around.
-    region, flat = regions.ravel()[hole], labels.ravel()
-    lowest = np.full(count + 1, NO_LABEL)
-    highest = np.full(count + 1, -NO_LABEL)
-    strides = np.array([prod(labels.shape[axis + 1 :]) for axis in range(labels.ndim)], np.intp)
-    for step in product((-1, 0, 1), repeat=labels.ndim):
-        neighbour = flat[hole + int(np.dot(strides, step))]
-        wall = neighbour != 0
-        np.minimum.at(lowest, region[wall], neighbour[wall])
-        np.maximum.at(highest, region[wall], neighbour[wall])
-    owner = np.where((lowest == highest) & (lowest > 0), lowest, 0).astype(np.int32)
-    filled = flat.copy()
-    filled[hole] = owner[region]
-    return filled.reshape(labels.shape)
+    values, lengths = runs(labels)
+    ids, run_id = np.unique(values, return_inverse=True)
+    sizes = np.bincount(run_id, weights=lengths)  # exact below 2**53
+    small = (sizes < min_size) & (ids > 0)
+    values[small[run_id]] = 0
+    return np.repeat(values, lengths).reshape(labels.shape)
 
 
 def grow(labels: NDArray[np.integer[Any]], pixels: int, *, within: Mask | None = None) -> Labels:
@@ -96,21 +59,55 @@ def grow(labels: NDArray[np.integer[Any]], pixels: int, *, within: Mask | None =
     """
     if pixels < 0:
         raise ConfigError(f"pixels is {pixels}; expected 0 or more steps to grow")
-    labels = checked(labels).copy()
+    labels = checked(labels)
     if within is not None and within.shape != labels.shape:
         raise ShapeError(f"within has shape {within.shape}, labels {labels.shape}; expected equal shapes")
-    for _ in range(pixels):
-        source = np.where(labels > 0, labels, NO_LABEL)
-        nearest = np.full(labels.shape, NO_LABEL, np.int32)
-        for axis in range(labels.ndim):
-            onto, origin = np.moveaxis(nearest, axis, 0), np.moveaxis(source, axis, 0)
-            np.minimum(onto[1:], origin[:-1], out=onto[1:])
-            np.minimum(onto[:-1], origin[1:], out=onto[:-1])
-        free = (labels == 0) & (nearest < NO_LABEL)
-        if within is not None:
-            free &= within
-        labels[free] = nearest[free]
-    return labels
+    free = labels == 0
+    return grow_into(labels, free if within is None else free & within, pixels)
+
+
+def grow_into(labels: Labels, free: Mask, pixels: int) -> Labels:
+    """Return `labels` grown by `pixels` steps into the pixels of `free`, which hold no object yet.
+
+    Notes
+    -----
+    A pixel that is reached at one step can have neighbours that were reached at the step before, and no
+    older ones: those would have reached it earlier. So each step looks at the pixels just reached alone.
+    The arrays get a frame of one pixel that is not free; flat steps to a neighbour then never wrap around.
+    """
+    if not pixels or not labels.size:
+        return labels.copy()
+    inside = (slice(1, -1),) * labels.ndim
+    frame = tuple(size + 2 for size in labels.shape)
+    grown, open_ = np.zeros(frame, np.int32), np.zeros(frame, bool)
+    grown[inside], open_[inside] = labels, free
+    now, ahead = grown.ravel(), open_.ravel()  # both are views
+    strides = [prod(frame[axis + 1 :]) for axis in range(labels.ndim)]
+    steps = [step for stride in strides for step in (-stride, stride)]
+
+    first_reached, objects = [], now > 0
+    for step in steps:
+        low, high = max(0, -step), now.size - max(0, step)
+        seeds = low + np.flatnonzero(objects[low:high] & ahead[low + step : high + step])
+        first_reached.append(_reach(now, seeds + step, now[seeds]))
+    reached = np.concatenate(first_reached)
+    for _ in range(pixels - 1):
+        ahead[reached] = False
+        numbers, newly = now[reached], []
+        for step in steps:
+            onto = reached + step
+            is_free = ahead[onto]
+            newly.append(_reach(now, onto[is_free], numbers[is_free]))
+        reached = np.concatenate(newly)
+    return np.ascontiguousarray(grown[inside])
+
+
+def _reach(now: Labels, onto: NDArray[np.intp], numbers: Labels) -> NDArray[np.intp]:
+    """Give the pixels `onto`, each named once, their numbers, smallest first; return those that had none."""
+    before = now[onto]
+    untouched = before <= 0
+    now[onto] = np.where(untouched, numbers, np.minimum(before, numbers))
+    return onto[untouched]
 
 
 def carve_gaps(labels: NDArray[np.integer[Any]]) -> Labels:
