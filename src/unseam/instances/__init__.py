@@ -1,8 +1,8 @@
 """From foreground probabilities to numbered objects, in 2-D, 3-D or N-D.
 
 Every step is exact and says how far it looks, so that it can be done block by block and give what the
-whole image gives. Labels are int32: 0 is background, 1 and up are objects, -1 (`IGNORE`) is unknown and
-left alone.
+whole image gives: `unseam.instances.blocks` does so. Labels are int32: 0 is background, 1 and up are
+objects, -1 (`IGNORE`) is unknown and left alone.
 
 Objects are connected through faces (4 neighbours in 2-D, 6 in 3-D). The background is therefore connected
 through faces, edges and corners (8 and 26): with this pair, and with no other of the simple ones, a closed
@@ -23,7 +23,6 @@ from unseam.instances.components import (
     label_block,
     label_class_regions,
     label_components,
-    label_components_blockwise,
     merge,
 )
 from unseam.instances.holes import fill_holes
@@ -43,7 +42,6 @@ __all__ = [
     "label_block",
     "label_class_regions",
     "label_components",
-    "label_components_blockwise",
     "merge",
     "number_in_raster_order",
     "remove_small",

@@ -1,8 +1,7 @@
-"""Connected components of masks and of class maps, in one go or block by block."""
+"""Connected components of masks and of class maps, and how those of blocks are joined over faces."""
 
 from __future__ import annotations
 
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from unseam.errors import LabelError, ShapeError
+from unseam.errors import LabelError
 from unseam.instances.labels import Labels, Mask, checked
 from unseam.instances.numbering import number_in_raster_order
 
@@ -45,54 +44,22 @@ def label_class_regions(classes: NDArray[np.integer[Any]]) -> Labels:
     >>> label_class_regions(np.array([[2, 1, 1, 0, 2]]))
     array([[1, 2, 2, 0, 3]], dtype=int32)
     """
+    return number_in_raster_order(label_classes(classes)[0])
+
+
+def label_classes(classes: NDArray[np.integer[Any]]) -> tuple[Labels, Labels]:
+    """Return the regions of each class, numbered from 1 class by class, and the class of each region."""
     classes = checked(classes)
     regions = np.minimum(classes, 0)
-    count = 0
-    for value in np.unique(classes[classes > 0]):
+    values = np.unique(classes[classes > 0])
+    counts, count = [], 0
+    for value in values:
         mask = classes == value
-        numbered, count = label_block(mask, after=count)
+        numbered, after = label_block(mask, after=count)
         regions[mask] = numbered[mask]
-    return number_in_raster_order(regions)
-
-
-def label_components_blockwise(mask: Mask, block_shape: tuple[int, ...]) -> Labels:
-    """Return exactly `label_components(mask)`, looking at one block and one pair of faces at a time.
-
-    Parameters
-    ----------
-    mask : ndarray of bool, (*spatial)
-    block_shape : tuple of int
-        Size of a block along each axis; the last blocks may be smaller.
-
-    Raises
-    ------
-    ShapeError
-        If `block_shape` has another number of axes than `mask`, or a size below 1.
-
-    Notes
-    -----
-    Two pixels are connected when a path of face steps joins them; each step lies inside one block or
-    crosses one face between two. Components of the blocks, joined over the faces, are the components of
-    the whole.
-    """
-    if len(block_shape) != mask.ndim or min(block_shape, default=1) < 1:
-        raise ShapeError(
-            f"blocks of {block_shape} do not fit a mask of shape {mask.shape}; "
-            f"give {mask.ndim} sizes of 1 or more"
-        )
-    starts = [range(0, size, step) for size, step in zip(mask.shape, block_shape, strict=True)]
-    labels = np.zeros(mask.shape, np.int32)
-    count = 0
-    for corner in product(*starts):
-        block = tuple(slice(at, at + step) for at, step in zip(corner, block_shape, strict=True))
-        labels[block], count = label_block(mask[block], after=count)
-    pairs = [
-        face_pairs(labels.take([at - 1], axis), labels.take([at], axis))
-        for axis in range(mask.ndim)
-        for at in starts[axis][1:]
-    ]
-    joined = merge(count, np.concatenate([np.empty((0, 2), np.int32), *pairs]))
-    return number_in_raster_order(joined[labels])
+        counts.append(after - count)
+        count = after
+    return regions, np.repeat(values, counts)
 
 
 def label_block(mask: Mask, *, after: int = 0) -> tuple[Labels, int]:
@@ -103,7 +70,8 @@ def label_block(mask: Mask, *, after: int = 0) -> tuple[Labels, int]:
         )
     labels = np.zeros(mask.shape, np.int32)
     count = int(ndimage.label(mask, output=labels))
-    labels[mask] += after
+    if after:
+        labels[mask] += after
     return labels, after + count
 
 
@@ -113,10 +81,11 @@ def face_pairs(low: Labels, high: Labels) -> Labels:
     `low` is the last layer of one block and `high` the first layer of the next, of equal shape.
     """
     both = (low > 0) & (high > 0)
-    return np.unique(np.stack([low[both], high[both]], axis=1), axis=0)
+    pairs = np.unique((low[both].astype(np.int64) << 32) | high[both])  # as one integer: quicker to sort
+    return np.stack([pairs >> 32, pairs & 0xFFFFFFFF], axis=1).astype(np.int32)
 
 
-def merge(count: int, pairs: Labels) -> Labels:
+def merge(count: int, pairs: NDArray[np.integer[Any]]) -> Labels:
     """Return the table from block numbers 0 to `count` to joined numbers; 0 stays 0.
 
     `pairs`, (k, 2), holds the numbers that belong together; equal results are one object.

@@ -1,4 +1,4 @@
-"""From probabilities to objects: by hand, against flood fills, and the laws of blocks and halos."""
+"""From probabilities to objects: by hand, against flood fills, and the laws of halos."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from tests.instances.pictures import array
 from tests.reference import instances as reference
 
 from unseam import instances
@@ -18,14 +19,6 @@ SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=6)
 MASKS = SHAPES.flatmap(lambda shape: hnp.arrays(np.bool_, shape))
 LABELS = SHAPES.flatmap(lambda shape: hnp.arrays(np.int32, shape, elements=st.integers(-1, 4)))
 few = settings(max_examples=60, deadline=None)
-
-
-def array(text: str) -> np.ndarray[Any, np.dtype[np.int32]]:
-    """Return the picture as labels: a dot is background, a question mark is ignored."""
-    digits = {".": 0, "?": -1}
-    return np.array(
-        [[digits.get(c) if c in digits else int(c) for c in row] for row in text.split()], np.int32
-    )
 
 
 # By hand
@@ -82,6 +75,13 @@ def test_fill_holes(labels: str, filled: str) -> None:
     np.testing.assert_array_equal(instances.fill_holes(array(labels)), array(filled))
 
 
+def test_holes_of_many_shapes_at_once() -> None:
+    # A bent hole of 3, one pixel of 4, and between them a gap that touches both.
+    labels = array("3333344444 3..33..444 33.33444.4 3333344444")
+    filled = array("3333344444 33333..444 3333344444 3333344444")
+    np.testing.assert_array_equal(instances.fill_holes(labels), filled)
+
+
 def test_a_hole_in_3d_needs_all_its_walls() -> None:
     shell = np.ones((3, 3, 3), np.int32)
     shell[1, 1, 1] = 0
@@ -99,6 +99,11 @@ def test_grow_stops_at_others_and_ties_go_to_the_smallest() -> None:
 def test_grow_within_goes_round_walls() -> None:
     within = array("1.1 111") > 0
     np.testing.assert_array_equal(instances.grow(array("1.. ..."), 9, within=within), array("1.1 111"))
+
+
+def test_grown_pixels_are_compared_step_by_step() -> None:
+    # The free pixel of the middle row is two steps from 1 and one from 9: 9 is there first, and stays.
+    np.testing.assert_array_equal(instances.grow(array("1.. ... .9."), 2), array("111 199 999"))
 
 
 def test_carve_gaps_takes_the_later_pixel_of_each_touching_pair() -> None:
@@ -185,21 +190,6 @@ def test_carving_is_the_loop_s(labels: Any) -> None:
 # Laws
 
 
-@settings(max_examples=150, deadline=None)
-@given(MASKS, st.data())
-def test_components_do_not_depend_on_the_blocks(mask: Any, data: Any) -> None:
-    block = data.draw(st.tuples(*[st.integers(1, size + 1) for size in mask.shape]))
-    np.testing.assert_array_equal(
-        instances.label_components_blockwise(mask, block), instances.label_components(mask)
-    )
-
-
-def test_a_spiral_is_one_object_in_any_blocks() -> None:
-    spiral = array("1111111 ......1 11111.1 1...1.1 1.111.1 1.....1 1111111") > 0
-    for block in [(1, 1), (2, 3), (7, 1), (4, 4)]:
-        assert instances.label_components_blockwise(spiral, block).max() == 1
-
-
 @few
 @given(LABELS)
 def test_carved_objects_touch_nowhere_and_carving_twice_changes_nothing(labels: Any) -> None:
@@ -242,16 +232,6 @@ def test_segmented_objects_keep_the_promises(foreground: Any, min_size: int) -> 
             lambda: instances.grow(np.array([1]), 1, within=np.ones(2, bool)),
             ShapeError,
             r"within has shape \(2,\), labels \(1,\)",
-        ),
-        (
-            lambda: instances.label_components_blockwise(np.zeros((4, 4), bool), (2,)),
-            ShapeError,
-            "give 2 sizes of 1 or more",
-        ),
-        (
-            lambda: instances.label_components_blockwise(np.zeros((4, 4), bool), (2, 0)),
-            ShapeError,
-            "give 2 sizes of 1 or more",
         ),
         (
             lambda: instances.segment(np.zeros((2, 2)), threshold=1.5, min_size=0),
