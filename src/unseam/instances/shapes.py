@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseam.errors import ConfigError, ShapeError
-from unseam.instances.labels import NO_LABEL, Labels, Mask, checked
+from unseam.instances.labels import Labels, Mask, checked
 from unseam.instances.numbering import runs
 
 
@@ -71,31 +71,43 @@ def grow_into(labels: Labels, free: Mask, pixels: int) -> Labels:
 
     Notes
     -----
-    Which pixels are reached is found on masks, a byte a pixel; numbers are compared at those pixels alone.
+    A pixel that is reached at one step can have neighbours that were reached at the step before, and no
+    older ones: those would have reached it earlier. So each step looks at the pixels just reached alone.
     The arrays get a frame of one pixel that is not free; flat steps to a neighbour then never wrap around.
     """
     if not pixels or not labels.size:
         return labels.copy()
     inside = (slice(1, -1),) * labels.ndim
     frame = tuple(size + 2 for size in labels.shape)
-    grown, ahead = np.zeros(frame, np.int32), np.zeros(frame, bool)
-    grown[inside], ahead[inside] = labels, free
-    now, ahead = grown.ravel(), ahead.ravel()  # views, not copies
+    grown, open_ = np.zeros(frame, np.int32), np.zeros(frame, bool)
+    grown[inside], open_[inside] = labels, free
+    now, ahead = grown.ravel(), open_.ravel()  # both are views
     strides = [prod(frame[axis + 1 :]) for axis in range(labels.ndim)]
+    steps = [step for stride in strides for step in (-stride, stride)]
 
-    objects = now > 0
-    for _ in range(pixels):
-        near = np.zeros(now.size, bool)
-        for stride in strides:
-            near[stride:] |= objects[:-stride]
-            near[:-stride] |= objects[stride:]
-        reached = np.flatnonzero(near & ahead)
-        lowest = np.full(reached.size, NO_LABEL, np.int32)
-        for step in (*strides, *(-stride for stride in strides)):
-            number = now[reached + step]
-            np.minimum(lowest, number, out=lowest, where=number > 0)
-        now[reached], objects[reached], ahead[reached] = lowest, True, False
+    first_reached, objects = [], now > 0
+    for step in steps:
+        low, high = max(0, -step), now.size - max(0, step)
+        seeds = low + np.flatnonzero(objects[low:high] & ahead[low + step : high + step])
+        first_reached.append(_reach(now, seeds + step, now[seeds]))
+    reached = np.concatenate(first_reached)
+    for _ in range(pixels - 1):
+        ahead[reached] = False
+        numbers, newly = now[reached], []
+        for step in steps:
+            onto = reached + step
+            is_free = ahead[onto]
+            newly.append(_reach(now, onto[is_free], numbers[is_free]))
+        reached = np.concatenate(newly)
     return np.ascontiguousarray(grown[inside])
+
+
+def _reach(now: Labels, onto: NDArray[np.intp], numbers: Labels) -> NDArray[np.intp]:
+    """Give the pixels `onto`, each named once, their numbers, smallest first; return those that had none."""
+    before = now[onto]
+    untouched = before <= 0
+    now[onto] = np.where(untouched, numbers, np.minimum(before, numbers))
+    return onto[untouched]
 
 
 def carve_gaps(labels: NDArray[np.integer[Any]]) -> Labels:
