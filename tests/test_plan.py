@@ -231,6 +231,8 @@ def test_the_reasons_name_what_was_decided() -> None:
     assert patches == "patches: 7 of 200 x 200 px a step, of which the network labels 160 x 160 (64%)"
     assert time == "time: 10 minutes on cpu, adamw at 0.003, seed 4"
     assert objects.startswith("objects: smaller than 15 px are dropped, 25% touch")
+    together = plan(CELLS, preset("default"), classes=2, device="cpu", ranks=3).reasons[1]
+    assert together.startswith("patches: 7 of 200 x 200 px a step on each of 3 ranks, 21 in all, of which")
     assert planned(TISSUE, classes=3).reasons[3] == "classes: 3, each pixel takes the likeliest"
     assert "time: 7 iterations on" in planned(train={"iterations": 7}).reasons[2]
 

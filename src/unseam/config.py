@@ -128,7 +128,7 @@ class TrainConfig(Section):
         flag=True,
     )
     patch: tuple[int, ...] | None = setting(None, "input size of a patch, pixels per axis")
-    batch: int | None = setting(None, "patches per step", low=1)
+    batch: int | None = setting(None, "patches per step; of each rank, if torchrun starts several", low=1)
     optimizer: str = setting("adamw", "how weights are updated", choices=("adamw", "sgd"))
     learning_rate: float = setting(3e-3, "largest learning rate", low=0)
     momentum: float = setting(0.99, "momentum of sgd", low=0, high=0.9999)

@@ -13,6 +13,7 @@
     ├── OutputExistsError (OSError)       exit code 2: the output is there, --overwrite is not
     ├── OutputError       (OSError)       exit code 1: the output cannot be written
     ├── TrainingError     (RuntimeError)  exit code 1: training cannot go on
+    │   └── FailedElsewhereError          another rank failed first; that one says why
     └── MissingExtraError (ImportError)   exit code 1: an optional package is not installed
 
 A message says what was given, what was expected, and what to do.
@@ -71,6 +72,10 @@ class OutputError(UnseamError, OSError):
 
 class TrainingError(UnseamError, RuntimeError):
     """Training cannot go on, for example because the loss is not finite."""
+
+
+class FailedElsewhereError(TrainingError):
+    """Another rank failed first and says why; for this one the command line prints nothing."""
 
 
 class MissingExtraError(UnseamError, ImportError):

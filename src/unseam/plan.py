@@ -83,6 +83,7 @@ def plan(
     *,
     classes: int,
     device: str,
+    ranks: int = 1,
 ) -> Plan:
     """Decide what the configuration leaves open.
 
@@ -96,6 +97,8 @@ def plan(
         Classes of the labels, background included.
     device : str
         "cpu" or "cuda".
+    ranks : int
+        How many processes train together, each with its own patches.
 
     Raises
     ------
@@ -119,7 +122,7 @@ def plan(
         **{key: value for key, value in wanted.items() if getattr(config.objects, key) is None},
     )
     decided = replace(config, network=network, train=train, objects=objects)
-    return Plan(decided, _reasons(fingerprint, decided, device))
+    return Plan(decided, _reasons(fingerprint, decided, device, ranks))
 
 
 def _network(fp: Fingerprint, config: Config, classes: int, device: str) -> NetworkConfig:
@@ -218,7 +221,7 @@ def network_geometry(network: NetworkConfig) -> Geometry:
     return Geometry.from_levels(kernels, strides)
 
 
-def _reasons(fp: Fingerprint, config: Config, device: str) -> tuple[str, ...]:
+def _reasons(fp: Fingerprint, config: Config, device: str, ranks: int) -> tuple[str, ...]:
     """Network, patch, time and objects: a line each."""
     network, train = config.network, config.train
     assert train.patch is not None and train.batch is not None
@@ -226,11 +229,12 @@ def _reasons(fp: Fingerprint, config: Config, device: str) -> tuple[str, ...]:
     output = geometry.output(train.patch)
     share = math.prod(output) / math.prod(train.patch)
     budget = f"{train.iterations} iterations" if train.iterations else f"{train.minutes:g} minutes"
+    together = f" on each of {ranks} ranks, {ranks * train.batch} in all" if ranks > 1 else ""
     surrounded = f"objects of {fp.diameter_median:.0f} px (nine in ten below {fp.diameter_p90:.0f})"
     return (
         f"network: {network.spatial_dims}-D U-Net, depth {network.depth}, base width {network.base_width}; "
         f"its halo of {geometry.halo[-1]} px surrounds {surrounded if fp.n_objects else 'each pixel'}",
-        f"patches: {train.batch} of {times(train.patch)} px a step, of which the network labels "
+        f"patches: {train.batch} of {times(train.patch)} px a step{together}, of which the network labels "
         f"{times(output)} ({share:.0%})",
         f"time: {budget} on {device}, {train.optimizer} at {train.learning_rate:g}, seed {train.seed}",
         f"objects: smaller than {config.objects.min_size} px are dropped, "

@@ -5,19 +5,25 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code: 0, 1 for a failure, 2 for input that cannot be used."""
     from unseam.cli.parser import build_parser
-    from unseam.errors import UnseamError
+    from unseam.errors import FailedElsewhereError, UnseamError
 
     parser = build_parser()
     if not (sys.argv[1:] if arguments is None else arguments):
         parser.print_help()
         return 2
     try:
-        options = parser.parse_args(arguments)
+        with ExitStack() as quiet:
+            if not speaks():
+                nowhere = quiet.enter_context(open(os.devnull, "w", encoding="utf-8"))
+                quiet.enter_context(redirect_stdout(nowhere))
+                quiet.enter_context(redirect_stderr(nowhere))
+            options = parser.parse_args(arguments)
     except SystemExit as exit:  # --help, --version, or options that argparse has refused already
         return int(exit.code or 0)
     try:
@@ -25,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return int(getattr(commands, options.command)(options))
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        if speaks():
+            print("stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:  # what it is piped to wants no more
         return 1
@@ -33,8 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.debug:
             raise
         told = str(error) if isinstance(error, UnseamError) else _unforeseen(error)
-        print(f"unseam {options.command}: {told}", file=sys.stderr)
+        if not isinstance(error, FailedElsewhereError):
+            print(f"unseam {options.command}: {told}", file=sys.stderr)
         return getattr(error, "exit_code", 1)
+
+
+def speaks() -> bool:
+    """Whether this process says what every process that torchrun started on this machine would say."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def _unforeseen(error: Exception) -> str:

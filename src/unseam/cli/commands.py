@@ -17,17 +17,17 @@ from unseam.errors import ConfigError
 
 def train(options: Namespace) -> int:
     """`unseam train`."""
+    from unseam.training.distributed import joined
     from unseam.workflow.training import train as train_network
 
-    settings = _settings(options)
     named = {f.name for f in (*fields(DataConfig), *fields(TrainConfig)) if f.metadata["flag"]}
-    with listening() as listener, stopping(listener) as should_stop:
+    with joined() as world, listening(world.first) as listener, stopping(listener) as should_stop:
         train_network(
             options.images,
             options.labels,
             out=options.out,
             preset=options.preset,
-            settings=settings,
+            settings=_settings(options),
             resume=options.resume,
             overwrite=options.overwrite,
             split=options.split,

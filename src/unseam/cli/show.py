@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from unseam.workflow.listener import Listener, Step, clock, printing
+from unseam.workflow.listener import SILENT, Listener, Step, clock, printing
 
 
 @contextmanager
-def listening() -> Iterator[Listener]:
-    """A listener for the time of a command."""
+def listening(speaking: bool = True) -> Iterator[Listener]:
+    """A listener for the time of a command; where another process speaks for all, a silent one."""
+    if not speaking:
+        yield SILENT
+        return
     if not sys.stderr.isatty():
         yield printing()
         return

@@ -1,4 +1,4 @@
-"""The training loop: set the rate, draw patches, forward, backward, step, average; validate; checkpoint."""
+"""The training loop: agree, set the rate, draw patches, forward, backward, average, step; validate; keep."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from unseam.config import Config
 from unseam.data.dataset import Batch, PatchSampler
-from unseam.errors import TrainingError
+from unseam.errors import FailedElsewhereError, TrainingError
 from unseam.losses import training_loss
+from unseam.training.distributed import ALONE, World, agree, average
 from unseam.training.schedule import learning_rate, update_average
 from unseam.training.state import State
 
@@ -67,8 +68,19 @@ class Hooks:
     should_stop: Callable[[], bool] = lambda: False
 
 
-def fit(state: State, sampler: PatchSampler, config: Config, hooks: Hooks, *, low_precision: bool) -> State:
+def fit(
+    state: State,
+    sampler: PatchSampler,
+    config: Config,
+    hooks: Hooks,
+    *,
+    low_precision: bool,
+    world: World = ALONE,
+) -> State:
     """Train from `state` to the end of the budget.
+
+    The ranks of a world start from the same state, each draws its own patches, and all end at the same step
+    with the same state; the hooks of the others than rank 0 do nothing.
 
     With `iterations` set each step is a function of the weights, the seed and its number alone; so a run
     that was killed and resumed ends with the same weights, on the CPU in float32 bit for bit.
@@ -82,10 +94,13 @@ def fit(state: State, sampler: PatchSampler, config: Config, hooks: Hooks, *, lo
     loss, losses = math.nan, list[float]()
     last_checkpoint, saved_at = time.monotonic(), -1
     due, validated_at = clock.validations_due(), state.step if state.validations else -1
-    while not (clock.finished() or hooks.should_stop()):
-        rate = learning_rate(config.train, clock.fraction())
-        batch = sampler.batch(state.step, config.train.batch or 1)
-        losses.append(train_step(state, batch, rate, config, low_precision=low_precision))
+    while True:
+        fraction, stop = agree(clock.fraction(), hooks.should_stop(), world)
+        if stop or fraction >= 1:
+            break
+        rate = learning_rate(config.train, fraction)
+        batch = sampler.batch(world.batch_number(state.step), config.train.batch or 1)
+        losses.append(train_step(state, batch, rate, config, low_precision=low_precision, world=world))
         state.step += 1
         state.seconds = clock.seconds()
         loss = sum(losses) / len(losses)
@@ -109,27 +124,42 @@ def fit(state: State, sampler: PatchSampler, config: Config, hooks: Hooks, *, lo
     return state
 
 
-def train_step(state: State, batch: Batch, rate: float, config: Config, *, low_precision: bool) -> float:
-    """One step of the optimiser; returns the loss."""
+def train_step(
+    state: State, batch: Batch, rate: float, config: Config, *, low_precision: bool, world: World = ALONE
+) -> float:
+    """One step of the optimiser; returns the loss, a mean over the ranks."""
     net, device = state.net, batch.image.device
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     net.train()
     with (
-        seeded(config.train.seed, state.step, device),
+        seeded(config.train.seed, world.batch_number(state.step), device),
         torch.autocast(device.type, torch.bfloat16, enabled=low_precision),
     ):
         logits = net(channels_last(batch.image))
     loss = training_loss(logits, batch.target, batch.weights, dice=config.loss.dice)
     state.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
+    mean, spoiled = loss.detach().clone(), (~loss.isfinite()).float()
+    average([*_gradients(net), *_statistics(net), mean, spoiled], world)
     norm = torch.nn.utils.clip_grad_norm_(net.parameters(), LARGEST_GRADIENT)
-    value = loss.item()
+    value = mean.item()
     if not (math.isfinite(value) and math.isfinite(norm.item())):
+        if spoiled.item() > 0 and math.isfinite(loss.item()):
+            raise FailedElsewhereError("the loss is not finite on another rank; its message says why")
         raise TrainingError(_why_not_finite(batch, state, rate, loss=value))
     state.optimizer.step()
     update_average(state.average, net, decay=config.train.average, step=state.step)
     return value
+
+
+def _gradients(net: nn.Module) -> list[Tensor]:
+    return [p.grad for p in net.parameters() if p.grad is not None]
+
+
+def _statistics(net: nn.Module) -> list[Tensor]:
+    """Running means and variances of batch norm, which are not read in training."""
+    return [b for b in net.buffers() if b.is_floating_point()]
 
 
 def channels_last(x: Tensor) -> Tensor:
@@ -139,7 +169,10 @@ def channels_last(x: Tensor) -> Tensor:
 
 @contextmanager
 def seeded(seed: int, step: int, device: torch.device) -> Iterator[None]:
-    """Within the block dropout draws from (seed, step); the caller's generators are left as they were."""
+    """Within the block dropout draws from (seed, step); the caller's generators are left as they were.
+
+    With several ranks the step is the number of the batch, so that each rank drops other values.
+    """
     generator = torch.default_generator
     if device.type == "cuda":
         index = torch.cuda.current_device() if device.index is None else device.index
@@ -234,9 +267,6 @@ class _Clock:
     def _training_seconds(self) -> float:
         """The budget of minutes without the predictions of the held-out images at its end."""
         return max(self._budget / 2, self._budget - PASSES_AT_THE_END * self._validation_seconds)
-
-    def finished(self) -> bool:
-        return self.fraction() >= 1.0
 
     def seconds_left(self) -> float:
         if not self._config.iterations:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,20 +62,8 @@ def save_state(path: Path, state: State, run: dict[str, Any]) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    tensors = {f"net.{key}": value for key, value in state.net.state_dict().items()}
-    tensors |= {f"average.{key}": value for key, value in state.average.state_dict().items()}
-    moments = state.optimizer.state_dict()["state"]
-    for index, values in moments.items():
-        tensors |= {f"optimizer.{index}.{key}": value for key, value in values.items() if value is not None}
-    numbers = {
-        "step": state.step,
-        "seconds": state.seconds,
-        "validations": state.validations,
-        "best_score": state.best_score if math.isfinite(state.best_score) else None,
-        "history": state.history,
-        "run": run,
-    }
-    tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    numbers, tensors = packed(state)
+    numbers["run"] = run
     with replacing(path, overwrite=True) as temporary:
         try:
             save_file(tensors, temporary, metadata={"unseam_checkpoint": json.dumps(numbers)})
@@ -92,12 +81,42 @@ def load_state(path: Path, state: State) -> dict[str, Any]:
     """
     numbers, tensors = _read(path)
     try:
-        state.net.load_state_dict(_part(tensors, "net."))
-        state.average.load_state_dict(_part(tensors, "average."))
+        unpack(state, numbers, tensors)
     except RuntimeError as error:
         raise FileReadError(
             f"the checkpoint {path} belongs to another network; resume with the options it was started with"
         ) from error
+    run: dict[str, Any] = numbers["run"]
+    return run
+
+
+def packed(state: State) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The state as numbers that JSON can hold and tensors on the CPU by name; `unpack` is the way back."""
+    tensors = {f"net.{key}": value for key, value in state.net.state_dict().items()}
+    tensors |= {f"average.{key}": value for key, value in state.average.state_dict().items()}
+    moments = state.optimizer.state_dict()["state"]
+    for index, values in moments.items():
+        tensors |= {f"optimizer.{index}.{key}": value for key, value in values.items() if value is not None}
+    numbers = {
+        "step": state.step,
+        "seconds": state.seconds,
+        "validations": state.validations,
+        "best_score": state.best_score if math.isfinite(state.best_score) else None,
+        "history": state.history,
+    }
+    return numbers, {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+
+
+def unpack(state: State, numbers: Mapping[str, Any], tensors: dict[str, Tensor]) -> None:
+    """Put what `packed` gave into a state built for the same configuration.
+
+    Raises
+    ------
+    RuntimeError
+        If the tensors are of another network.
+    """
+    state.net.load_state_dict(_part(tensors, "net."))
+    state.average.load_state_dict(_part(tensors, "average."))
     moments: dict[int, dict[str, Tensor]] = {}
     parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
     for key, value in _part(tensors, "optimizer.").items():
@@ -107,8 +126,6 @@ def load_state(path: Path, state: State) -> dict[str, Any]:
     state.step, state.seconds = numbers["step"], numbers["seconds"]
     state.validations, state.history = numbers["validations"], numbers["history"]
     state.best_score = float("-inf") if numbers["best_score"] is None else numbers["best_score"]
-    run: dict[str, Any] = numbers["run"]
-    return run
 
 
 def saved_run(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -18,19 +19,21 @@ from unseam.config import Config
 from unseam.data.check import check_samples
 from unseam.data.dataset import PatchSampler, is_anisotropic, prepare
 from unseam.data.sample import FEWEST_TO_HOLD_OUT, Sample, digest
-from unseam.errors import ConfigError, InputError
+from unseam.errors import InputError
 from unseam.fingerprint import Fingerprint, describe, fingerprint
-from unseam.model.checkpoint import ModelHeader, build_network, load_network
+from unseam.model.checkpoint import ModelHeader, load_network
 from unseam.model.unet import UNet
 from unseam.normalize import Normalization
 from unseam.plan import network_geometry, plan, preset
 from unseam.prediction import Model, choose_device, load_model, ready
 from unseam.report.words import number
+from unseam.training.distributed import World, joined, own_device, share
 from unseam.training.loop import Hooks, fit
-from unseam.training.state import State, load_state, saved_run, start
-from unseam.workflow.listener import Listener, printing
+from unseam.training.state import State
+from unseam.workflow.listener import SILENT, Listener, printing
 from unseam.workflow.loading import DEFAULT_SPLIT, Images, Labels, LoadedSet, is_csv, load_set
-from unseam.workflow.run import CHECKPOINT, MODEL, Run, refuse_both, tensorboard_log
+from unseam.workflow.run import MODEL, Run, refuse_both, tensorboard_log
+from unseam.workflow.starting import begin
 from unseam.workflow.validation import CANDIDATES, choose_objects, hold_out, validate
 
 FEWEST_STEPS = 100
@@ -55,6 +58,9 @@ def train(
     **options: Any,
 ) -> Model:
     """Train a network on annotated images.
+
+    Started by torchrun, all its processes train the one network together: each draws its own patches, and
+    the first one validates, writes and tells.
 
     Parameters
     ----------
@@ -91,28 +97,56 @@ def train(
     UnseamError
         For input that cannot be used, an output that exists, a loss that is not finite; see `unseam.errors`.
     """
-    refuse_both(resume=resume, overwrite=overwrite)
-    run = Run(Path(out), listener or printing(), time.monotonic())
-    config = configure(preset, settings, options)
-    run.refuse_existing(resume=resume, overwrite=overwrite)
-    if split == DEFAULT_SPLIT and not is_csv(images):
-        split = None
-    loaded = load_set(images, labels, config.data, run.listener, split=split)
-    task = _prepare(run, loaded, config, preset)
-    state = _begin(run, task, resume=resume)
-    sampler = task.sampler()
+    began = time.monotonic()
+    with joined() as world:
+        refuse_both(resume=resume, overwrite=overwrite)
+        run = Run(Path(out), (listener or printing()) if world.first else SILENT, began)
+        config = configure(preset, settings, options)
+        if world.first:
+            run.refuse_existing(resume=resume, overwrite=overwrite)
+        if split == DEFAULT_SPLIT and not is_csv(images):
+            split = None
+        loaded = load_set(images, labels, config.data, run.listener, split=split)
+        task = _prepare(run, loaded, config, preset, world)
+        state = begin(run, task.config, task.device, task.identity(), world, resume=resume)
+        sampler, config = task.sampler(), _with_clock(task.config, run)
+        if not world.first:
+            fit(
+                state, sampler, config, _following(should_stop), low_precision=task.low_precision, world=world
+            )
+            return _shared_model(task.device, world)
+        with tensorboard_log(run.folder) if tensorboard else nullcontext() as log:
+            run.open(task.stated, sampler, resume=resume)
+            hooks = _leading(run, task, log, should_stop)
+            fit(state, sampler, config, hooks, low_precision=task.low_precision, world=world)
+        model = _finish(run, task, state)
+        share((run.folder / MODEL).read_bytes(), world)
+        return model
+
+
+def _leading(run: Run, task: _Task, log: Any, should_stop: Callable[[], bool]) -> Hooks:
+    """What rank 0 does beside the steps: all that is validated, told and written."""
     measure = "AP" if task.kind == "instances" else "Dice"
-    with tensorboard_log(run.folder) if tensorboard else nullcontext() as log:
-        run.open(task.stated, sampler, resume=resume)
-        hooks = Hooks(
-            validate=lambda net: validate(task.model(net), task.held_out),
-            keep=lambda s: run.keep(s.average.state_dict(), task.header(**_summary(s))),
-            checkpoint=lambda s: run.checkpoint(s, task.identity()),
-            progress=lambda p: run.tell(p, measure, log),
-            should_stop=should_stop,
-        )
-        fit(state, sampler, _with_clock(task.config, run), hooks, low_precision=task.low_precision)
-    return _finish(run, task, state)
+    return Hooks(
+        validate=lambda net: validate(task.model(net), task.held_out),
+        keep=lambda s: run.keep(s.average.state_dict(), task.header(**_summary(s))),
+        checkpoint=lambda s: run.checkpoint(s, task.identity()),
+        progress=lambda p: run.tell(p, measure, log),
+        should_stop=should_stop,
+    )
+
+
+def _following(should_stop: Callable[[], bool]) -> Hooks:
+    """What the other ranks do beside the steps: nothing."""
+    return Hooks(lambda _: {}, lambda _: None, lambda _: None, should_stop=should_stop)
+
+
+def _shared_model(device: torch.device, world: World) -> Model:
+    """The model that rank 0 has written, on a machine that may not see the folder."""
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / MODEL
+        copy.write_bytes(share(b"", world))
+        return load_model(copy, device=device.type)
 
 
 def configure(
@@ -133,7 +167,7 @@ class _Task:
     """What is trained on what: all that stays the same during a run.
 
     `free` names what is left open from probabilities to objects, to be chosen on the held-out images;
-    `digest` stands for all images and labels.
+    `digest` stands for all images and labels; `ranks` is how many processes train together.
     """
 
     config: Config
@@ -147,6 +181,7 @@ class _Task:
     device: torch.device
     low_precision: bool
     preset: str
+    ranks: int
 
     @property
     def stated(self) -> Config:
@@ -157,7 +192,8 @@ class _Task:
         """What has to be the same for a run to be continued."""
         stated = self.stated.to_dict()
         stated["train"]["precision"] = "bfloat16" if self.low_precision else "float32"
-        return {**stated, "images": {**self.fingerprint.to_dict(), "digest": self.digest}}
+        images = {**self.fingerprint.to_dict(), "digest": self.digest}
+        return {**stated, "images": images, "world": {"ranks": self.ranks}}
 
     def header(self, **training: Any) -> ModelHeader:
         return ModelHeader(
@@ -172,6 +208,7 @@ class _Task:
                 "seed": self.config.train.seed,
                 "images_learned_from": len(self.train),
                 "images_held_out": len(self.held_out),
+                **({"ranks": self.ranks} if self.ranks > 1 else {}),
                 **training,
             },
             unseam_version=unseam.__version__,
@@ -203,7 +240,7 @@ class _Task:
         )
 
 
-def _prepare(run: Run, loaded: LoadedSet, config: Config, preset_name: str) -> _Task:
+def _prepare(run: Run, loaded: LoadedSet, config: Config, preset_name: str, world: World) -> _Task:
     """Check the set, hold some images out, plan; say what was found and decided."""
     say, samples = run.listener.say, loaded.samples
     findings = check_samples(samples, task=loaded.task)
@@ -224,8 +261,8 @@ def _prepare(run: Run, loaded: LoadedSet, config: Config, preset_name: str) -> _
     )
     for line in describe(fp):
         say(line)
-    device = choose_device(config.train.device)
-    planned = plan(fp, config, classes=loaded.coding.n_classes, device=device.type)
+    device = own_device(choose_device(config.train.device), world)
+    planned = plan(fp, config, classes=loaded.coding.n_classes, device=device.type, ranks=world.size)
     for line in planned.reasons:
         say(line)
     train_on, held_out = hold_out(samples, config.data.validation, config.train.seed)
@@ -242,6 +279,7 @@ def _prepare(run: Run, loaded: LoadedSet, config: Config, preset_name: str) -> _
         device,
         uses_bfloat16(config.train.precision, device),
         preset_name,
+        world.size,
     )
 
 
@@ -252,24 +290,6 @@ def uses_bfloat16(precision: str, device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-
-
-def _begin(run: Run, task: _Task, *, resume: bool) -> State:
-    """The state to start from: new, or the checkpoint's."""
-    generator = torch.Generator().manual_seed(task.config.train.seed)
-    net = build_network(task.config.network, generator)
-    layout = torch.channels_last if net.spatial_dims == 2 else torch.channels_last_3d
-    net = net.to(task.device).to(memory_format=layout)  # type: ignore[call-overload]
-    state = start(net, task.config.train)
-    if not resume:
-        return state
-    if not (run.folder / CHECKPOINT).exists():
-        run.listener.say(f"there is no checkpoint in {run.folder} yet; starting from the beginning")
-        return state
-    _refuse_other(saved_run(run.folder / CHECKPOINT), task.identity())
-    load_state(run.folder / CHECKPOINT, state)
-    run.listener.say(f"going on from iteration {state.step}")
-    return state
 
 
 def _finish(run: Run, task: _Task, state: State) -> Model:
@@ -311,31 +331,6 @@ def _summary(state: State) -> dict[str, Any]:
         "seconds": round(state.seconds, 1),
         "best_score": state.best_score if np.isfinite(state.best_score) else None,
     }
-
-
-def _refuse_other(then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise unless a run is resumed with the configuration and the images it was started with."""
-    for section, values in now.items():
-        before = then.get(section, {})
-        for key in {**values, **before}:
-            old, new = before.get(key), values.get(key)
-            if key in ("minutes", "iterations"):
-                continue  # more time may be given: the schedule is stretched over it
-            if _plain(old) != _plain(new) and key == "digest":
-                raise ConfigError(
-                    "the run was started with other images or labels, or with these in another order; "
-                    "give the same, or --overwrite to start anew"
-                )
-            if _plain(old) != _plain(new):
-                raise ConfigError(
-                    f"the run was started with {section}.{key} = {old} and is resumed with {new}; "
-                    "give the same images and options, or --overwrite to start anew"
-                )
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as the lists that JSON makes of them."""
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _with_clock(config: Config, run: Run) -> Config:
