@@ -312,13 +312,25 @@ def test_a_full_disk_leaves_nothing_half_written(
 def test_another_pixel_size_than_that_of_training_is_told(model: Model, cell: Path, tmp_path: Path) -> None:
     said: list[str] = []
     array = read_image(cell).data[0]
-    for size in (0.52, 0.8):
-        write_tiff(tmp_path / f"{size}.tif", array, axes="YX", spacing=(size, size))
+    for size in (0.52, 0.8, 2.5, None):
+        spacing = (size, size) if size else None
+        write_tiff(tmp_path / f"{size}.tif", array, axes="YX", spacing=spacing)
         predict(model, tmp_path / f"{size}.tif", tmp_path / "out", listener=Listener(said.append))
-    assert [line for line in said if "rescale" in line] == [
-        "0.8.tif: its pixels are 0.8 x 0.8 µm and the model learned on 0.5 x 0.5; "
-        "objects of another size may be missed: rescale the image"
+    known = "{0}.tif: its pixels are {0} x {0} µm and the model learned on 0.5 x 0.5; {1}"
+    rescaled = "it is rescaled for the network, and its labels keep its own pixels"
+    assert [line for line in said if "pixel" in line] == [
+        known.format(0.8, rescaled),
+        known.format(2.5, rescaled),
+        "2.5.tif: that is very different; check that the pixel size is right, or give --pixel-size",
+        "None.tif: its pixel size is not known and taken to be the model's, 0.5 x 0.5 µm; --pixel-size says it",
     ]
+    said.clear()
+    predict(
+        model, tmp_path / "0.8.tif", tmp_path / "as", rescale=False, listener=Listener(said.append)
+    )
+    assert known.format(0.8, "objects of another size may be missed without rescaling") in said
+    differ = read_labels(tmp_path / "as/0.8.tif").data != read_labels(tmp_path / "out/0.8.tif").data
+    assert differ.any()
 
 
 @pytest.mark.parametrize(
