@@ -26,6 +26,7 @@ from unseam.instances.components import (
     label_components_blockwise,
     merge,
 )
+from unseam.instances.gaps import carve_contacts
 from unseam.instances.labels import Labels, Mask
 from unseam.instances.numbering import consecutive, number_in_raster_order
 from unseam.instances.segment import segment
@@ -34,6 +35,7 @@ from unseam.instances.shapes import carve_gaps, fill_holes, grow, remove_small
 __all__ = [
     "Labels",
     "Mask",
+    "carve_contacts",
     "carve_gaps",
     "consecutive",
     "face_pairs",
