@@ -23,7 +23,7 @@ from unseam.fingerprint import Fingerprint, describe, fingerprint
 from unseam.model.checkpoint import ModelHeader, build_network, load_network
 from unseam.model.unet import UNet
 from unseam.normalize import Normalization
-from unseam.plan import network_geometry, plan, preset
+from unseam.plan import is_tiled, network_geometry, plan, preset
 from unseam.prediction import Model, choose_device, load_model, ready
 from unseam.report.words import number
 from unseam.training.loop import Hooks, fit
@@ -31,7 +31,7 @@ from unseam.training.state import State, load_state, saved_run, start
 from unseam.workflow.listener import Listener, printing
 from unseam.workflow.loading import DEFAULT_SPLIT, Images, Labels, LoadedSet, is_csv, load_set
 from unseam.workflow.run import CHECKPOINT, MODEL, Run, refuse_both, tensorboard_log
-from unseam.workflow.validation import CANDIDATES, choose_objects, hold_out, validate
+from unseam.workflow.validation import CANDIDATES, choose_objects, hold_out, hold_out_part, validate
 
 FEWEST_STEPS = 100
 """A run of fewer steps says that they were few."""
@@ -101,7 +101,7 @@ def train(
     task = _prepare(run, loaded, config, preset)
     state = _begin(run, task, resume=resume)
     sampler = task.sampler()
-    measure = "AP" if task.kind == "instances" else "Dice"
+    measure = "V info" if is_tiled(task.fingerprint) else "AP" if task.kind == "instances" else "Dice"
     with tensorboard_log(run.folder) if tensorboard else nullcontext() as log:
         run.open(task.stated, sampler, resume=resume)
         hooks = Hooks(
@@ -133,7 +133,7 @@ class _Task:
     """What is trained on what: all that stays the same during a run.
 
     `free` names what is left open from probabilities to objects, to be chosen on the held-out images;
-    `digest` stands for all images and labels.
+    `digest` stands for all images and labels; `part` says what was held out of an image, if no whole one was.
     """
 
     config: Config
@@ -147,6 +147,7 @@ class _Task:
     device: torch.device
     low_precision: bool
     preset: str
+    part: str
 
     @property
     def stated(self) -> Config:
@@ -171,7 +172,8 @@ class _Task:
                 "preset": self.preset,
                 "seed": self.config.train.seed,
                 "images_learned_from": len(self.train),
-                "images_held_out": len(self.held_out),
+                "images_held_out": len(self.held_out) if not self.part else 0,
+                **({"part_held_out": self.part} if self.part else {}),
                 **training,
             },
             unseam_version=unseam.__version__,
@@ -229,7 +231,11 @@ def _prepare(run: Run, loaded: LoadedSet, config: Config, preset_name: str) -> _
     for line in planned.reasons:
         say(line)
     train_on, held_out = hold_out(samples, config.data.validation, config.train.seed)
-    say(f"images: {len(train_on)} to learn from, {len(held_out)} held out to choose the best model")
+    part = ""
+    if not held_out and len(samples) < FEWEST_TO_HOLD_OUT:
+        train_on, held_out, part = hold_out_part(samples, config.data.validation, loaded.task)
+    held = part or len(held_out)
+    say(f"images: {len(train_on)} to learn from, {held} held out to choose the best model")
     return _Task(
         planned.config,
         tuple(name for name in CANDIDATES if getattr(config.objects, name) is None),
@@ -242,6 +248,7 @@ def _prepare(run: Run, loaded: LoadedSet, config: Config, preset_name: str) -> _
         device,
         uses_bfloat16(config.train.precision, device),
         preset_name,
+        part,
     )
 
 
@@ -297,8 +304,8 @@ def _finish(run: Run, task: _Task, state: State) -> Model:
         )
     if not task.held_out:
         run.listener.say(
-            f"warning: fewer than {FEWEST_TO_HOLD_OUT} images or files, so none was held out: nothing says "
-            "yet how good the model is; score it on other images"
+            f"warning: fewer than {FEWEST_TO_HOLD_OUT} images or files, and none large enough to hold a part "
+            "of it out: nothing says yet how good the model is; score it on other images"
         )
     run.listener.say(f"model: {run.folder / MODEL}")
     return ready(net, header, task.device)
