@@ -168,7 +168,9 @@ TILED = replace(STACK, spacing=None, touching_fraction=1.0, class_frequencies=(0
 def test_objects_that_tile_are_parted_on_both_sides() -> None:
     assert planned().config.loss.gap == 1 and planned().config.objects.grow == 1
     config = planned(TILED).config
-    assert config.loss.gap == 2 and config.objects.grow == 1
+    assert config.loss.gap == 2
+    objects = config.objects
+    assert (objects.threshold, objects.low_threshold, objects.grow) == (0.7, 0.0, 8)
     assert planned(replace(TILED, spatial_dims=2, shape_max=(90, 90))).config.loss.gap == 2
     for other in ({"touching_fraction": 0.89}, {"class_frequencies": (0.06, 0.94)}):
         assert planned(replace(TILED, **other)).config.loss.gap == 1

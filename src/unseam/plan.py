@@ -27,6 +27,8 @@ OBJECTS = {"threshold": 0.5, "low_threshold": 0.2, "grow": 1}
 TILED_TOUCH = 0.9
 TILED_BACKGROUND = 0.05
 """Objects tile the images where at least this share of them touch, and at most this share is background."""
+TILED_OBJECTS = {"threshold": 0.7, "low_threshold": 0.0, "grow": 8}
+"""As `OBJECTS`, where objects tile the images: hardly a pixel is background, so they grow until they meet."""
 COARSE = 1.5
 """An axis is coarse where its pixels are this many times longer than the shortest."""
 
@@ -119,8 +121,9 @@ def plan(
     batch = train.batch or _batch(patch, device)
     train = replace(train, patch=patch, batch=batch)
     gap = _gap(fingerprint) if config.loss.gap is None else config.loss.gap
-    grow = max(OBJECTS["grow"], gap // 2)
-    wanted: dict[str, Any] = {**OBJECTS, "grow": grow, "min_size": _min_size(fingerprint)}
+    usual = TILED_OBJECTS if is_tiled(fingerprint) else OBJECTS
+    grow = max(usual["grow"], gap // 2)
+    wanted: dict[str, Any] = {**usual, "grow": grow, "min_size": _min_size(fingerprint)}
     objects = replace(
         config.objects,
         **{key: value for key, value in wanted.items() if getattr(config.objects, key) is None},
