@@ -92,7 +92,7 @@ def test_the_longest_axis_is_cut_and_the_first_of_equal_ones() -> None:
 
 def test_of_few_images_the_largest_is_cut_and_the_order_stays() -> None:
     small, large = in_rows(5, 60, objects=60), replace(in_rows(6, 80, objects=80), stem="large")
-    learn, held, which = hold_out_part([small, large, small], 0.5, "instances")
+    learn, held, which = hold_out_part([small, large, replace(small, stem="b")], 0.5, "instances")
     assert [s.labels.shape for s in learn] == [(5, 60), (6, 40), (5, 60)]
     assert [s.labels.shape for s in held] == [(6, 40)] and which == "x 40 to 79 of large"
 
@@ -109,6 +109,13 @@ def test_of_few_images_the_largest_is_cut_and_the_order_stays() -> None:
 )
 def test_an_image_is_not_cut_where_a_part_would_be_too_poor(sample: Sample, share: float, task: str) -> None:
     assert hold_out_part([sample], share, task) == ((sample,), (), "")
+
+
+def test_no_frame_of_a_series_is_cut_and_nothing_is_of_nothing() -> None:
+    frames = tuple(replace(in_rows(5, 120, objects=60), stem=f"film_t{t:03}") for t in range(2))
+    assert hold_out_part(frames, 0.15, "instances") == (frames, (), "")
+    assert hold_out_part(frames[:1], 0.15, "instances")[2] == "x 102 to 119 of film_t000"
+    assert hold_out_part([], 0.15, "instances") == ((), (), "")
 
 
 def test_classes_are_cut_where_both_parts_hold_them_all() -> None:

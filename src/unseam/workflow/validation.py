@@ -22,8 +22,9 @@ from unseam.prediction import Model
 
 MOST_TO_HOLD_OUT = 16
 FEWEST_OBJECTS = 5
+"""Objects that each part of an image holds where a part of it is held out."""
 THINNEST = 16
-"""Objects in both parts of an image of which one is held out, and pixels of that one along the cut axis."""
+"""Pixels of the part that is held out, along the axis that is cut."""
 CANDIDATES: dict[str, tuple[float, ...]] = {
     "threshold": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
     "low_threshold": (0.0, 0.1, 0.2, 0.3, 0.4),
@@ -73,7 +74,8 @@ def hold_out_part(
     -------
     learn, held_out : tuple of Sample
         `held_out` is empty where they would be too poor: each must hold `FEWEST_OBJECTS` objects, or every
-        class, and what is held out be `THINNEST` pixels thick.
+        class, and what is held out be `THINNEST` pixels thick. So it is where images are frames of one
+        series, because the other frames show the same place.
     which : str
         What was cut off, as "x 212 to 249 of cells".
 
@@ -82,7 +84,7 @@ def hold_out_part(
     An object that is cut lies in both parts, and the last pixels learned from are neighbours of the first
     ones held out: the score is good for choosing, and a little too kind as a measure of the model.
     """
-    if share == 0 or not samples:
+    if share == 0 or len({_FRAME.sub("", s.stem) for s in samples}) < max(1, len(samples)):
         return tuple(samples), (), ""
     which = max(range(len(samples)), key=lambda i: samples[i].labels.size)
     whole = samples[which]
