@@ -175,3 +175,14 @@ def test_a_file_that_is_not_toml(content: bytes, said: str, tmp_path: Path) -> N
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=rf"config\.toml is not TOML: .*{said}"):
         read_toml(path)
+
+
+@pytest.mark.parametrize(("carve", "gap"), [(True, 1), (False, 0)])
+def test_a_file_written_before_the_gap_had_a_width_is_read(carve: bool, gap: int) -> None:
+    assert Config().updated({"loss": {"carve": carve, "w0": 3.0}}).loss == LossConfig(w0=3.0, gap=gap)
+
+
+def test_the_old_name_of_the_gap_says_nothing_beside_the_new_one() -> None:
+    for loss in ({"carve": True, "gap": 2}, {"carve": 1}):
+        with pytest.raises(ConfigError, match=r"'carve' is not a key of \[loss\]"):
+            Config().updated({"loss": loss})

@@ -160,6 +160,46 @@ def test_what_was_chosen_stays() -> None:
             assert config[section][key] == (tuple(value) if isinstance(value, list) else value), key
 
 
+# Objects that touch
+
+TILED = replace(STACK, spacing=None, touching_fraction=1.0, class_frequencies=(0.0, 1.0))
+
+
+def test_objects_that_tile_are_parted_on_both_sides() -> None:
+    assert planned().config.loss.gap == 1 and planned().config.objects.grow == 1
+    config = planned(TILED).config
+    assert config.loss.gap == 2
+    objects = config.objects
+    assert (objects.threshold, objects.low_threshold, objects.grow) == (0.7, 0.0, 8)
+    assert planned(replace(TILED, spatial_dims=2, shape_max=(90, 90))).config.loss.gap == 2
+    for other in ({"touching_fraction": 0.89}, {"class_frequencies": (0.06, 0.94)}):
+        assert planned(replace(TILED, **other)).config.loss.gap == 1
+    assert planned(replace(TILED, task="semantic")).config.loss.gap == 1
+    assert planned(TILED, start="paper").config.loss.gap == 1
+
+
+def test_a_gap_that_was_chosen_stays_and_is_grown_back() -> None:
+    for gap, grow in [(0, 1), (1, 1), (2, 1), (4, 2), (6, 3)]:
+        config = planned(loss={"gap": gap}).config
+        assert (config.loss.gap, config.objects.grow) == (gap, grow)
+
+
+def test_the_plan_says_how_objects_are_parted() -> None:
+    assert planned().reasons[3] == (
+        "objects: smaller than 15 px are dropped, 25% touch and are parted by a gap that is grown back"
+    )
+    assert planned(loss={"gap": 0}).reasons[3].endswith("25% touch and are not parted")
+    tiled = planned(TILED).reasons[3]
+    assert tiled.endswith(
+        "100% touch and 0% is background: "
+        "a boundary of 2 px, half of it in each, parts them and is grown back"
+    )
+    coarse = planned(replace(TILED, spacing=(1.0, 0.25, 0.25))).reasons[3]
+    assert coarse.endswith(
+        "a boundary of 2 px, half of it in each (1 px along coarse axes), parts them and is grown back"
+    )
+
+
 # Volumes
 
 
@@ -186,8 +226,14 @@ def test_a_volume_s_patch_fits_its_network() -> None:
     # Z: nothing is lost but at the bottom, 2 each side. Y, X: depth 2, as in 2-D.
     assert geometry.halo == (2, 20, 20)
     output = geometry.output(config.train.patch)
-    assert all(n >= least for n, least in zip(output, (30, 40, 40), strict=True))
+    assert all(n >= least for n, least in zip(output, (30, 60, 60), strict=True))
     assert plan(STACK, Config(), classes=2, device="cpu").config == config
+
+
+def test_a_fifth_of_an_isotropic_volume_s_patch_is_labelled() -> None:
+    config = planned(replace(STACK, spacing=None, shape_max=(170, 250, 250))).config
+    assert config.network.depth == 2 and config.train.patch == (100, 100, 100) and config.train.batch == 1
+    assert 60**3 / 100**3 > 0.2
 
 
 # The paper
@@ -213,7 +259,7 @@ def test_the_paper_s_patch_is_planned_anew_for_volumes() -> None:
 def test_the_paper_s_preset_has_its_loss_and_its_deformation() -> None:
     config = preset("paper")
     assert (config.loss.weights, config.loss.w0, config.loss.sigma) == ("paper", 10, 5)
-    assert config.loss.balance and config.loss.carve
+    assert config.loss.balance and config.loss.gap == 1
     assert (config.augment.elastic_sigma, config.augment.elastic_spacing) == (10, 0)  # 10 px on a 3x3 grid
     assert preset("default") == Config()
 

@@ -107,7 +107,13 @@ class LossConfig(Section):
     sigma: float = setting(5.0, "width of the border weight, pixels", low=1e-3)
     balance: bool = setting(False, "weight classes by the inverse of their frequency")
     dice: float = setting(0.0, "share of soft Dice beside cross entropy", low=0, high=1)
-    carve: bool = setting(True, "part touching objects by a gap of one pixel")
+    gap: int | None = setting(
+        None,
+        "pixels of background put between touching objects: 0 none, 1 at the later one, 2, 4, ... half of "
+        "them at each",
+        low=0,
+        high=16,
+    )
     density: float = setting(
         0.1, "chance of a background pixel to be a patch centre; an object's is 1", low=0
     )
@@ -152,7 +158,9 @@ class ObjectConfig(Section):
     )
     min_size: int | None = setting(None, "objects below this many pixels are removed", low=0)
     fill_holes: bool = setting(True, "fill the holes of objects")
-    grow: int | None = setting(None, "pixels that each object grows, at most", low=0)
+    grow: int | None = setting(
+        None, "steps of one pixel that each object grows, at most; along coarse axes too", low=0
+    )
 
 
 @dataclass(frozen=True)
@@ -179,6 +187,10 @@ class Config:
         ------
         ConfigError
             If a section or key is unknown (the nearest one is named) or a value is out of range.
+
+        Notes
+        -----
+        `loss.carve`, of files written before `loss.gap` took its place, is read as a gap of 1 or 0.
         """
         changed = {}
         for name, section in values.items():
@@ -186,7 +198,10 @@ class Config:
             keys = [f.name for f in fields(old)]
             if not isinstance(section, Mapping):
                 raise ConfigError(f"{name} is {section!r}; a section with its keys was expected, as [{name}]")
-            known = {_known(key, keys, f"key of [{name}]"): _frozen(value) for key, value in section.items()}
+            known = {
+                _known(key, keys, f"key of [{name}]"): _frozen(value)
+                for key, value in _renamed(name, section).items()
+            }
             changed[name] = replace(old, **known)
         return replace(self, **changed)
 
@@ -225,6 +240,13 @@ def parse_assignment(text: str) -> dict[str, dict[str, Any]]:
     except tomllib.TOMLDecodeError:
         parsed = value.strip()
     return {section: {key: parsed}}
+
+
+def _renamed(name: str, section: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A section without the key that had another name once."""
+    if name != "loss" or not isinstance(section.get("carve"), bool) or "gap" in section:
+        return section
+    return {key: value for key, value in section.items() if key != "carve"} | {"gap": int(section["carve"])}
 
 
 def _known(name: str, names: Sequence[str], what: str) -> str:

@@ -20,8 +20,15 @@ PRESETS = ("default", "paper")
 DEFAULT_MINUTES = 10.0
 PAPER_PATCH = (572, 572)
 PIXELS_PER_STEP = {"cpu": 270_000, "cuda": 2_000_000}
+VOLUME_OUTPUT = 60
+"""Voxels along each axis that a patch of a volume labels."""
 OBJECTS = {"threshold": 0.5, "low_threshold": 0.2, "grow": 1}
 """From probabilities to objects where no held-out image can choose it; see `instances.segment`."""
+TILED_TOUCH = 0.9
+TILED_BACKGROUND = 0.05
+"""Objects tile the images where at least this share of them touch, and at most this share is background."""
+TILED_OBJECTS = {"threshold": 0.7, "low_threshold": 0.0, "grow": 8}
+"""As `OBJECTS`, where objects tile the images: hardly a pixel is background, so they grow until they meet."""
 COARSE = 1.5
 """An axis is coarse where its pixels are this many times longer than the shortest."""
 
@@ -64,7 +71,7 @@ def preset(name: str) -> Config:
             noise=0.0,
             blur=0.0,
         ),
-        loss=LossConfig(w0=10.0, sigma=5.0, balance=True, dice=0.0),
+        loss=LossConfig(w0=10.0, sigma=5.0, balance=True, dice=0.0, gap=1),
         train=TrainConfig(
             patch=PAPER_PATCH,
             batch=1,
@@ -116,12 +123,16 @@ def plan(
     patch = _patch(train, network, fingerprint)
     batch = train.batch or _batch(patch, device)
     train = replace(train, patch=patch, batch=batch)
-    wanted: dict[str, Any] = {**OBJECTS, "min_size": _min_size(fingerprint)}
+    gap = _gap(fingerprint) if config.loss.gap is None else config.loss.gap
+    usual = TILED_OBJECTS if is_tiled(fingerprint) else OBJECTS
+    grow = max(usual["grow"], gap // 2)
+    wanted: dict[str, Any] = {**usual, "grow": grow, "min_size": _min_size(fingerprint)}
     objects = replace(
         config.objects,
         **{key: value for key, value in wanted.items() if getattr(config.objects, key) is None},
     )
-    decided = replace(config, network=network, train=train, objects=objects)
+    loss = replace(config.loss, gap=gap)
+    decided = replace(config, network=network, loss=loss, train=train, objects=objects)
     return Plan(decided, _reasons(fingerprint, decided, device, ranks))
 
 
@@ -178,11 +189,17 @@ def _anisotropic_levels(
     pixel = list(spacing or (1.0, 1.0, 1.0))
     strides, kernels = [], []
     for _ in range(depth):
-        coarse = [p >= COARSE * min(pixel) for p in pixel]
+        coarse = coarse_axes(pixel, len(pixel))
         kernels.append(tuple(1 if c else 3 for c in coarse))
         strides.append(tuple(1 if c else 2 for c in coarse))
         pixel = [p * s for p, s in zip(pixel, strides[-1], strict=True)]
     return tuple(strides), (*kernels, (3, 3, 3))
+
+
+def coarse_axes(spacing: Sequence[float] | None, dims: int) -> list[bool]:
+    """Whether the pixels of each axis are much longer than the shortest; none is where no size is known."""
+    pixel = spacing or (1.0,) * dims
+    return [p >= COARSE * min(pixel) for p in pixel]
 
 
 def _patch(train: TrainConfig, network: NetworkConfig, fp: Fingerprint) -> tuple[int, ...]:
@@ -195,8 +212,13 @@ def _patch(train: TrainConfig, network: NetworkConfig, fp: Fingerprint) -> tuple
 
 
 def _output_target(network: NetworkConfig, fp: Fingerprint) -> list[int]:
-    """Output of a patch per axis: about twice the halo, so that half the work is not context."""
-    wanted = [max(160, 2 * halo) if fp.spatial_dims == 2 else 40 for halo in network_geometry(network).halo]
+    """Output of a patch per axis: about twice the halo, so that half the work is not context.
+
+    Of a volume a smaller part can be labelled, because the context grows with the cube: `VOLUME_OUTPUT` is
+    where a processor labels most voxels a second without taking seconds for a step (docs/experiments.md).
+    """
+    halos = network_geometry(network).halo
+    wanted = [max(160, 2 * halo) if fp.spatial_dims == 2 else VOLUME_OUTPUT for halo in halos]
     return [min(size, largest) for size, largest in zip(wanted, fp.shape_max, strict=True)]
 
 
@@ -204,6 +226,21 @@ def _batch(patch: Sequence[int], device: str) -> int:
     """Patches per step: what a processor or a GPU takes well."""
     pixels = PIXELS_PER_STEP[device]
     return max(1, min(32, round(pixels / math.prod(patch))))
+
+
+def is_tiled(fp: Fingerprint) -> bool:
+    """Whether objects fill the images and touch everywhere, as the neurons of a block of brain do."""
+    background = fp.class_frequencies[0]
+    return fp.task == "instances" and fp.touching_fraction >= TILED_TOUCH and background <= TILED_BACKGROUND
+
+
+def _gap(fp: Fingerprint) -> int:
+    """One pixel between objects that lie in background; where they tile, a boundary on both sides.
+
+    With hardly any background the gap is all that the network learns of it, and it lies on every object's
+    surface: a boundary that is centred there, and that growing takes back to the pixel, is the better target.
+    """
+    return 2 if is_tiled(fp) else 1
 
 
 def _min_size(fp: Fingerprint) -> int:
@@ -230,6 +267,7 @@ def _reasons(fp: Fingerprint, config: Config, device: str, ranks: int) -> tuple[
     share = math.prod(output) / math.prod(train.patch)
     budget = f"{train.iterations} iterations" if train.iterations else f"{train.minutes:g} minutes"
     together = f" on each of {ranks} ranks, {ranks * train.batch} in all" if ranks > 1 else ""
+    parted = _parting(fp, config.loss.gap or 0)
     surrounded = f"objects of {fp.diameter_median:.0f} px (nine in ten below {fp.diameter_p90:.0f})"
     return (
         f"network: {network.spatial_dims}-D U-Net, depth {network.depth}, base width {network.base_width}; "
@@ -238,7 +276,16 @@ def _reasons(fp: Fingerprint, config: Config, device: str, ranks: int) -> tuple[
         f"{times(output)} ({share:.0%})",
         f"time: {budget} on {device}, {train.optimizer} at {train.learning_rate:g}, seed {train.seed}",
         f"objects: smaller than {config.objects.min_size} px are dropped, "
-        f"{fp.touching_fraction:.0%} touch and are parted by a gap that is grown back"
+        f"{fp.touching_fraction:.0%} touch{parted}"
         if fp.task == "instances"
         else f"classes: {network.classes}, each pixel takes the likeliest",
     )
+
+
+def _parting(fp: Fingerprint, gap: int) -> str:
+    """How touching objects are told apart."""
+    if gap <= 1:
+        return " and are parted by a gap that is grown back" if gap else " and are not parted"
+    why = f" and {fp.class_frequencies[0]:.0%} is background" if is_tiled(fp) else ""
+    single = " (1 px along coarse axes)" if any(coarse_axes(fp.spacing, fp.spatial_dims)) else ""
+    return f"{why}: a boundary of {gap} px, half of it in each{single}, parts them and is grown back"

@@ -63,7 +63,7 @@ def same(one: Batch, two: Batch) -> bool:
 
 def test_instances_become_one_class_with_a_gap_where_they_touch() -> None:
     labels = np.array([[5, 5, 5, 7, 7, 7, -1, 0]], np.int32).repeat(3, axis=0)
-    parted = target_classes(labels, task="instances", carve=True)
+    parted = target_classes(labels, task="instances", gap=1)
     assert set(np.unique(parted[:, :2])) == {1} == set(np.unique(parted[:, 4:6]))
     assert (parted[:, 2:4] == 0).any(axis=1).all()  # at least one pixel of background between the two
     assert (parted[:, 6] == -1).all() and (parted[:, 7] == 0).all()
@@ -71,12 +71,29 @@ def test_instances_become_one_class_with_a_gap_where_they_touch() -> None:
 
 def test_without_carving_objects_touch() -> None:
     labels = np.array([[5, 7, 0, -1]], np.int32)
-    assert target_classes(labels, task="instances", carve=False).tolist() == [[1, 1, 0, -1]]
+    assert target_classes(labels, task="instances", gap=0).tolist() == [[1, 1, 0, -1]]
+
+
+def test_a_gap_of_two_has_two_sides_but_along_coarse_axes() -> None:
+    # Two bricks on two others; the four touch in every direction, Y is three times as coarse as X.
+    labels = np.kron(np.array([[1, 2], [3, 4]], np.int32), np.ones((2, 2), np.int32))
+    even = target_classes(labels, task="instances", gap=2, spacing=(1.0, 1.0))
+    assert even.tolist() == [[1, 0, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 1]]
+    coarse = target_classes(labels, task="instances", gap=2, spacing=(3.0, 1.0))
+    assert coarse.tolist() == [[1, 0, 0, 1], [1, 0, 0, 1], [0, 0, 0, 0], [1, 0, 0, 1]]
+    assert target_classes(labels, task="instances", gap=2).tolist() == even.tolist()
+
+
+def test_the_gap_of_a_set_is_its_configuration_s() -> None:
+    targets = [prepared([[1, 1, 2, 2]], LossConfig(gap=gap)).target.tolist() for gap in (None, 0, 1, 2)]
+    assert targets == [[[[1, 1, 0, 1]]], [[[1, 1, 1, 1]]], [[[1, 1, 0, 1]]], [[[1, 0, 0, 1]]]]
+    one = prepared(np.ones((2, 4)) * [1, 1, 2, 2], LossConfig(gap=2), spacing=(1.0, 3.0))
+    assert one.target.tolist() == [[[1, 1, 0, 1]] * 2]
 
 
 def test_classes_stay_as_they_are() -> None:
     labels = np.array([[2, 1, 0, -1]], np.int32)
-    assert target_classes(labels, task="semantic", carve=True) is labels
+    assert target_classes(labels, task="semantic", gap=2) is labels
 
 
 def prepared(labels: Any, config: LossConfig, *, task: str = "instances", **more: Any) -> TrainingImage:

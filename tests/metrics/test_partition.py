@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from tests.reference import metrics as reference
 
 from unseam.metrics import partition
@@ -106,6 +107,37 @@ def test_perfect_is_1_whatever_the_ids(pair: Pair, new: list[int]) -> None:
     assert partition.rand_error(counts) == 0
     assert partition.v_info(counts) == pytest.approx(1)
     assert partition.variation_of_information(counts) == pytest.approx(0, abs=1e-12)
+
+
+@settings(max_examples=100, deadline=None)
+@given(hnp.arrays(np.int32, st.tuples(st.just(3), st.integers(1, 30)), elements=st.integers(1, 4)))
+def test_variation_of_information_is_a_distance_and_bounded(partitions: np.ndarray) -> None:
+    # Meila 2007: a metric on partitions of n pixels, at most log n, and for at most 4 segments each at
+    # most 2 log 4.
+    def distance(one: np.ndarray, two: np.ndarray) -> float:
+        return partition.variation_of_information(counts_of(one, two))
+
+    a, b, c = partitions
+    assert distance(a, c) <= distance(a, b) + distance(b, c) + 1e-9
+    assert distance(a, b) <= min(math.log2(a.size), 2 * math.log2(4)) + 1e-9
+    assert (distance(a, b) < 1e-9) == (len({*zip(a, b, strict=True)}) == len({*a}) == len({*b}))
+
+
+def test_splitting_one_segment_costs_its_share_of_the_pixels_in_bits() -> None:
+    # Meila 2007: splitting a segment of 6 of 8 pixels in halves costs 6/8 * H(1/2, 1/2).
+    counts = counts_of(np.array([1] * 6 + [2] * 2), np.array([1, 1, 1, 3, 3, 3, 2, 2]))
+    assert partition.voi_split(counts) == pytest.approx(6 / 8)
+    assert partition.voi_merge(counts) == 0
+
+
+def test_variation_of_information_s_golden_extremes() -> None:
+    # Meila 2003: one segment against n single pixels is the farthest, log n apart; and
+    # partitions into k equal parts that say nothing of each other are 2 log k apart.
+    grid = np.arange(64).reshape(8, 8)
+    assert partition.variation_of_information(counts_of(np.ones((8, 8), int), grid + 1)) == 6
+    assert partition.variation_of_information(counts_of(grid // 8 + 1, grid % 8 + 1)) == 6
+    # ... which a prediction of nothing but background also is: each of its pixels stands alone.
+    assert partition.variation_of_information(counts_of(np.ones((8, 8), int), np.zeros((8, 8), int))) == 6
 
 
 def test_both_one_segment_has_information_score_1() -> None:

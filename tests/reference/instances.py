@@ -98,3 +98,26 @@ def carve_gaps(labels: Array) -> Array:
             if before and labels[pixel] > 0 and labels[there] > 0 and labels[there] != labels[pixel]:
                 result[pixel] = 0
     return result
+
+
+def carve_contacts(labels: Array, gap: tuple[int, ...]) -> Array:
+    """From each pixel go as far as the gap allows; another object that is met there is too near."""
+    result = labels.copy()
+    for source in np.ndindex(labels.shape):
+        reached = {source} if labels[source] > 0 else set()
+        for step in range(max(gap) // 2):
+            for pixel in list(reached):
+                for there in neighbours(pixel, labels.shape, faces=True):
+                    axis = [a == b for a, b in zip(pixel, there, strict=True)].index(False)
+                    if gap[axis] // 2 > step and labels[there] >= 0:
+                        reached.add(there)
+        for pixel in reached:
+            if labels[pixel] > 0 and labels[pixel] != labels[source]:
+                result[pixel] = 0
+        for axis in range(labels.ndim):
+            before = tuple(p - (a == axis) for a, p in enumerate(source))
+            if gap[axis] != 1 or before[axis] < 0:
+                continue
+            if 0 < labels[source] != labels[before] > 0:
+                result[source] = 0
+    return result

@@ -75,7 +75,7 @@ def test_a_crop_of_a_volume_is_the_slice_with_most_of_the_object() -> None:
     true = np.zeros((4, 30, 30), np.int32)
     true[1, 2:5, 2:5], true[3, 2:9, 2:9] = 1, 1
     (crop,) = worst_crops([judged(true, np.zeros_like(true))])
-    assert (crop.kind, crop.label, crop.detail, crop.stem) == ("missed", "missed", "object 1", "a")
+    assert (crop.kind, crop.label, crop.detail, crop.stem) == ("missed", "missed", "object 1, z = 3", "a")
     assert (crop.picture.width, crop.picture.height) == (30, 30)
 
 

@@ -322,12 +322,11 @@ def test_another_pixel_size_than_that_of_training_is_told(model: Model, cell: Pa
         known.format(0.8, rescaled),
         known.format(2.5, rescaled),
         "2.5.tif: that is very different; check that the pixel size is right, or give --pixel-size",
-        "None.tif: its pixel size is not known and taken to be the model's, 0.5 x 0.5 µm; --pixel-size says it",
+        "None.tif: its pixel size is not known and taken to be the model's, 0.5 x 0.5 µm; "
+        "--pixel-size says it",
     ]
     said.clear()
-    predict(
-        model, tmp_path / "0.8.tif", tmp_path / "as", rescale=False, listener=Listener(said.append)
-    )
+    predict(model, tmp_path / "0.8.tif", tmp_path / "as", rescale=False, listener=Listener(said.append))
     assert known.format(0.8, "objects of another size may be missed without rescaling") in said
     differ = read_labels(tmp_path / "as/0.8.tif").data != read_labels(tmp_path / "out/0.8.tif").data
     assert differ.any()

@@ -34,7 +34,7 @@ from unseam.errors import (
 from unseam.io.images import write_tiff
 from unseam.prediction import Model, load_model
 from unseam.workflow.listener import SILENT, Listener, Step
-from unseam.workflow.run import FILES, about_run, read_history
+from unseam.workflow.run import FILES, about_run, read_history, trained_on
 from unseam.workflow.training import configure, train, uses_bfloat16
 
 RUN_FILES = {
@@ -228,6 +228,42 @@ def test_what_is_found_and_decided_is_told(tmp_path: Path) -> None:
     assert ", held-out AP " in last.detail
 
 
+def test_of_a_single_large_image_a_part_is_held_out(tmp_path: Path) -> None:
+    said: list[str] = []
+    (one,) = samples(1, size=256)
+    header = trained([one], tmp_path, listener=Listener(said.append)).header
+    assert "images: 1 to learn from, y 218 to 255 of image000 held out to choose the best model" in said
+    assert header.training["chosen_on_them"] == ["model", "threshold", "low_threshold", "grow"]
+    assert (header.training["images_learned_from"], header.training["images_held_out"]) == (1, 0)
+    assert trained_on(header) == ("1 image, and y 218 to 255 of image000 held out to choose the best model")
+    assert not any(line.startswith("warning: fewer than") for line in said)
+
+
+def test_where_objects_tile_a_volume_its_partition_chooses(tmp_path: Path) -> None:
+    # Bricks of 4 x 8 x 8, wall to wall, brighter and darker ones, with dark walls; z is twice as coarse.
+    z, y, x = np.indices((8, 24, 112))
+    labels = (1 + x // 8 + 14 * (y // 8) + 42 * (z // 4)).astype(np.int32)
+    image = 100.0 * ((x % 8 > 0) & (y % 8 > 0)) + labels
+    said: list[str] = []
+    steps: list[Step] = []
+    model = train(
+        [image],
+        [labels],
+        out=tmp_path,
+        iterations=3,
+        axes="ZYX",
+        settings=settings(train={"patch": [18, 20, 20]}),
+        listener=Listener(said.append, steps.append),
+    )
+    assert "images: 1 to learn from, x 95 to 111 of image000 held out to choose the best model" in said
+    assert any(
+        "a boundary of 2 px, half of it in each, parts them and is grown back" in line for line in said
+    )
+    assert set(model.header.training["held_out_scores"]) == {"v_info", "v_rand", "ap50"}
+    assert [step for step in steps if step.name == "training"][-1].detail.count("held-out V info") == 1
+    assert read_toml(tmp_path / "config.toml")["loss"]["gap"] == 2
+
+
 def test_the_same_seed_gives_the_same_model_and_another_one_another(run: Path, tmp_path: Path) -> None:
     for seed in (0, 1):
         trained(CELLS, tmp_path / str(seed), seed=seed)
@@ -383,7 +419,8 @@ def test_a_run_of_few_steps_says_so(tmp_path: Path) -> None:
     trained(CELLS[:2], tmp_path, iterations=2, listener=Listener(said.append))
     assert any(line.startswith("warning: only 2 steps were done, too few to learn from") for line in said)
     assert any(
-        line.startswith("warning: fewer than 4 images or files, so none was held out") for line in said
+        line.startswith("warning: fewer than 4 images or files, and none large enough to hold a part")
+        for line in said
     )
 
 

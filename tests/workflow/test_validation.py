@@ -13,7 +13,16 @@ from tests.tiny import samples
 
 from unseam.config import ObjectConfig
 from unseam.data.sample import Sample
-from unseam.workflow.validation import CANDIDATES, choose_objects, class_scores, hold_out
+from unseam.decisions import to_labels
+from unseam.fingerprint import fingerprint
+from unseam.workflow.validation import (
+    CANDIDATES,
+    choose_objects,
+    class_scores,
+    hold_out,
+    hold_out_part,
+    validate,
+)
 
 CELLS = samples(1, size=40)
 
@@ -56,6 +65,65 @@ def test_a_set_that_is_one_series_is_not_divided() -> None:
     assert hold_out(film, 0.5, seed=0) == (tuple(film), ())
 
 
+def in_rows(*shape: int, objects: int) -> Sample:
+    """An image whose labels are stripes across its last axis, each intensity a place."""
+    labels = np.broadcast_to(np.arange(shape[-1]) * objects // shape[-1] + 1, shape).astype(np.int32)
+    return Sample("wide", np.arange(labels.size).reshape(1, *shape), labels, (1.0,) * len(shape))
+
+
+@pytest.mark.parametrize("shape", [(8, 120), (3, 8, 120)])
+def test_of_a_single_large_image_the_end_is_held_out(shape: tuple[int, ...]) -> None:
+    whole = in_rows(*shape, objects=120)
+    (learn,), (held,), which = hold_out_part([whole], 0.15, "instances")
+    assert which == "x 102 to 119 of wide"
+    assert learn.labels.shape == (*shape[:-1], 102) and held.labels.shape == (*shape[:-1], 18)
+    for name in ("image", "labels"):
+        joined = np.concatenate([getattr(part, name) for part in (learn, held)], axis=-1)
+        np.testing.assert_array_equal(joined, getattr(whole, name))
+    assert learn.spacing == held.spacing == whole.spacing and learn.stem == held.stem == "wide"
+
+
+def test_the_longest_axis_is_cut_and_the_first_of_equal_ones() -> None:
+    for shape, which in [((9, 20, 20), "y 4 to 19"), ((20, 20), "y 4 to 19"), ((20, 9, 9), "z 4 to 19")]:
+        labels = np.arange(np.prod(shape), dtype=np.int32).reshape(shape) + 1
+        one = Sample("a", labels[None], labels)
+        assert hold_out_part([one], 0.8, "instances")[2] == f"{which} of a"
+
+
+def test_of_few_images_the_largest_is_cut_and_the_order_stays() -> None:
+    small, large = in_rows(5, 60, objects=60), replace(in_rows(6, 80, objects=80), stem="large")
+    learn, held, which = hold_out_part([small, large, replace(small, stem="b")], 0.5, "instances")
+    assert [s.labels.shape for s in learn] == [(5, 60), (6, 40), (5, 60)]
+    assert [s.labels.shape for s in held] == [(6, 40)] and which == "x 40 to 79 of large"
+
+
+@pytest.mark.parametrize(
+    ("sample", "share", "task"),
+    [
+        (in_rows(8, 120, objects=25), 0.15, "instances"),  # four objects in the part, five are wanted
+        (in_rows(8, 120, objects=25), 0.85, "instances"),  # and so few left to learn from
+        (in_rows(8, 120, objects=2), 0.15, "semantic"),  # class 1 is nowhere in the part
+        (in_rows(8, 100, objects=100), 0.15, "instances"),  # 15 pixels thick
+        (in_rows(8, 120, objects=120), 0.0, "instances"),
+    ],
+)
+def test_an_image_is_not_cut_where_a_part_would_be_too_poor(sample: Sample, share: float, task: str) -> None:
+    assert hold_out_part([sample], share, task) == ((sample,), (), "")
+
+
+def test_no_frame_of_a_series_is_cut_and_nothing_is_of_nothing() -> None:
+    frames = tuple(replace(in_rows(5, 120, objects=60), stem=f"film_t{t:03}") for t in range(2))
+    assert hold_out_part(frames, 0.15, "instances") == (frames, (), "")
+    assert hold_out_part(frames[:1], 0.15, "instances")[2] == "x 102 to 119 of film_t000"
+    assert hold_out_part([], 0.15, "instances") == ((), (), "")
+
+
+def test_classes_are_cut_where_both_parts_hold_them_all() -> None:
+    labels = np.tile(np.array([0, 1, -1, 2], np.int32), (4, 30))
+    one = Sample("a", labels[None], labels)
+    assert hold_out_part([one], 0.15, "semantic")[2] == "x 102 to 119 of a"
+
+
 def test_class_scores_by_hand() -> None:
     # Class 1: tp 2, fp 1, fn 1, Dice 4/6, IoU 2/4. Class 2: tp 1, fp 1, fn 1, Dice 2/4, IoU 1/3.
     # Class 3 is nowhere; the last pixel is unknown.
@@ -84,11 +152,24 @@ class Fixed:
 
     def __init__(self, foreground: np.ndarray[Any, Any], task: str = "instances") -> None:
         objects = ObjectConfig(threshold=0.5, low_threshold=0.3, min_size=0, grow=0)
-        self.header = types.SimpleNamespace(task=task, objects=objects)
+        self.header = types.SimpleNamespace(task=task, objects=objects, fingerprint=None)
+        self.network = types.SimpleNamespace(classes=2)
         self.foreground = foreground
+
+    def predict(self, _: Any) -> Any:
+        return types.SimpleNamespace(
+            labels=to_labels(self.probabilities(_), "instances", self.header.objects)
+        )
 
     def probabilities(self, _: Any) -> np.ndarray[Any, Any]:
         return np.stack([1 - self.foreground, self.foreground]).astype(np.float32)
+
+
+def tile(model: Fixed, labels: np.ndarray[Any, Any]) -> Fixed:
+    """The same as if it had learned from these labels."""
+    found = fingerprint([labels[None]], [labels], spacings=[None], task="instances")
+    model.header.fingerprint = found
+    return model
 
 
 BRIDGED = np.array([[0.95, 0.95, 0.55, 0.95, 0.95]] * 3)  # two cells and a bridge between them
@@ -126,3 +207,26 @@ def test_what_is_free_is_chosen_beside_what_is_set() -> None:
     model.header.objects = replace(model.header.objects, threshold=0.8)
     chosen = choose_objects(model, [Sample("a", foreground[None], truth)], free=["grow"])  # type: ignore[arg-type]
     assert chosen == replace(model.header.objects, grow=1)
+
+
+# Two large objects and a column of crumbs, wall to wall. Three of the crumbs are found at 0.6; the boundary
+# of the large ones is faint, 0.85: only a threshold above it parts them, and loses the crumbs.
+WALLS = np.array([[1] * 6 + [2] * 6 + [3 + row] for row in range(6)], np.int32)
+FAINT = np.array([[0.99] * 6 + [0.85] + [0.99] * 4 + [0.1, 0.1 + 0.5 * (row % 2)] for row in range(6)])
+
+
+def test_where_objects_tile_the_partition_chooses() -> None:
+    held_out = [Sample("a", FAINT[None], WALLS)]
+    by_partition = choose_objects(tile(Fixed(FAINT), WALLS), held_out)  # type: ignore[arg-type]
+    assert by_partition.threshold in (0.9, 0.95, 0.98)
+    assert choose_objects(Fixed(FAINT), held_out).threshold == 0.5  # type: ignore[arg-type]
+
+
+def test_where_objects_tile_the_partition_is_scored() -> None:
+    model = tile(Fixed(np.where(WALLS > 0, 0.9, 0)), WALLS)
+    scores = validate(model, [Sample("a", WALLS[None], WALLS)])  # type: ignore[arg-type]
+    # One object of all: nothing is told of the truth; of 78 pixels 36 and 36 and six single ones
+    assert list(scores) == ["v_info", "v_rand", "ap50"] and scores["v_info"] == 0
+    assert scores["v_rand"] == pytest.approx(2 * (2 * 36**2 + 6) / (78**2 + 2 * 36**2 + 6))
+    apart = validate(Fixed(np.where(WALLS > 0, 0.9, 0)), [Sample("a", WALLS[None], WALLS)])  # type: ignore[arg-type]
+    assert list(apart) == ["ap", "ap50", "dice"]

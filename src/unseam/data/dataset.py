@@ -19,9 +19,9 @@ from unseam.config import AugmentConfig, LossConfig
 from unseam.data.sample import IGNORE, Sample
 from unseam.data.weight_map import class_frequencies, class_weights, paper_weight_map, plugin_weight_map
 from unseam.errors import LabelError
-from unseam.instances import carve_gaps
+from unseam.instances import carve_contacts, carve_gaps
 from unseam.normalize import Normalization
-from unseam.plan import COARSE
+from unseam.plan import coarse_axes
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,22 @@ class Batch:
     weights: Tensor
 
 
-def target_classes(labels: NDArray[np.int32], *, task: str, carve: bool) -> NDArray[np.int32]:
-    """Class of each pixel: for instances 0 and 1, touching ones parted by a gap; `IGNORE` kept."""
+def target_classes(
+    labels: NDArray[np.int32], *, task: str, gap: int, spacing: Sequence[float] | None = None
+) -> NDArray[np.int32]:
+    """Class of each pixel: for instances 0 and 1, touching ones parted by a gap; `IGNORE` kept.
+
+    A gap of 2 or more is as wide along the finer axes only: along a coarse one it is a single pixel, because
+    few pixels there hold an object.
+    """
     if task == "semantic":
         return labels
-    parted = carve_gaps(labels) if carve else labels
+    if gap <= 1:
+        parted = carve_gaps(labels) if gap else labels
+    else:
+        parted = carve_contacts(
+            labels, [1 if coarse else gap for coarse in coarse_axes(spacing, labels.ndim)]
+        )
     return np.where(parted > 0, 1, parted).astype(np.int32)
 
 
@@ -76,7 +87,8 @@ def prepare(
     LabelError
         If no pixel of the whole set has a known class.
     """
-    targets = [target_classes(s.labels, task=task, carve=config.carve) for s in samples]
+    gap = 1 if config.gap is None else config.gap
+    targets = [target_classes(s.labels, task=task, gap=gap, spacing=s.spacing) for s in samples]
     frequencies = class_frequencies(targets, classes=classes)
     if not frequencies.any():
         raise LabelError("every pixel of the labels is ignored; annotate some, or leave --ignore out")
@@ -117,7 +129,7 @@ def _weight_map(
 
 def is_anisotropic(spacing: Sequence[float] | None) -> bool:
     """Whether an axis is coarse, as the plan has it."""
-    return spacing is not None and max(spacing) >= COARSE * min(spacing)
+    return spacing is not None and any(coarse_axes(spacing, len(spacing)))
 
 
 def _relative(spacing: Sequence[float] | None) -> tuple[float, ...] | None:

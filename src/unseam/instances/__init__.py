@@ -25,6 +25,7 @@ from unseam.instances.components import (
     label_components,
     merge,
 )
+from unseam.instances.gaps import carve_contacts
 from unseam.instances.holes import fill_holes
 from unseam.instances.labels import Labels, Mask
 from unseam.instances.numbering import consecutive, number_in_raster_order
@@ -34,6 +35,7 @@ from unseam.instances.shapes import carve_gaps, grow, remove_small
 __all__ = [
     "Labels",
     "Mask",
+    "carve_contacts",
     "carve_gaps",
     "consecutive",
     "face_pairs",

@@ -11,7 +11,8 @@ p and s: nobody has to make an id for each of them.
 References
 ----------
 I. Arganda-Carreras et al., 2015, Front. Neuroanat. 9:142, doi:10.3389/fnana.2015.00142 (V_rand, V_info).
-M. Meila, 2007, J. Multivariate Anal. 98:873-895, doi:10.1016/j.jmva.2006.11.013 (variation of information).
+M. Meila, 2003, "Comparing clusterings by the variation of information", COLT 2003, LNCS 2777:173-187,
+doi:10.1007/978-3-540-45167-9_14; and 2007, J. Multivariate Anal. 98:873-895, doi:10.1016/j.jmva.2006.11.013.
 """
 
 from __future__ import annotations
@@ -122,7 +123,14 @@ def v_info(counts: PartitionCounts) -> float:
 
 
 def variation_of_information(counts: PartitionCounts) -> float:
-    """Return H(S|T) + H(T|S) in bits, 0 for equal partitions; NaN without true foreground."""
+    """Return VI = H(S|T) + H(T|S) in bits, 0 for equal partitions; NaN without true foreground.
+
+    Notes
+    -----
+    Logarithms are to base 2; many papers use the natural one, and their figures are 0.693 times ours. With
+    H(S|T) = H(S, T) - H(T), it is a metric on partitions of N pixels (Meila 2007), and at most
+    log2(N).
+    """
     return voi_split(counts) + voi_merge(counts)
 
 

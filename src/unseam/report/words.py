@@ -36,9 +36,9 @@ MEASURES: dict[str, tuple[str, str]] = {
     "v_rand": ("V Rand", "pairs of pixels that rightly lie in one object or in two; merges cost much"),
     "v_info": ("V info", "information that the two partitions share"),
     "rand_error": ("Rand error", "1 minus V Rand; 0 is perfect"),
-    "voi": ("Variation of information", "bits in which the partitions differ; 0 is perfect"),
-    "voi_split": ("… from splits", "the part of it that splits make"),
-    "voi_merge": ("… from merges", "the part of it that merges make"),
+    "voi": ("Variation of information", "bits (log to base 2) in which the partitions differ; 0 is perfect"),
+    "voi_split": ("… from splits", "the part of it that splits make: H(predicted | true)"),
+    "voi_merge": ("… from merges", "the part of it that merges make: H(true | predicted)"),
     "n_true": ("True objects", "number of objects in the truth"),
     "n_pred": ("Predicted objects", "number of objects in the prediction"),
     "merges": ("Merges", "predicted objects that cover more than half of two or more true ones"),
@@ -55,7 +55,7 @@ OF_CLASSES: dict[str, tuple[str, str]] = {
 }
 """The same for measures that only images of classes have; they stand before the others."""
 
-MAIN = ("ap50", "ap", "precision_50", "recall_50", "seg", "dice", "v_rand")
+MAIN = ("ap50", "ap", "precision_50", "recall_50", "seg", "dice", "v_rand", "voi")
 """The measures that are seen at once; the others are folded away."""
 
 OF_PIXELS = (*OF_CLASSES, "dice", "iou", "pixel_error")

@@ -149,10 +149,11 @@ def _crop(find: Find) -> Crop:
     subject = np.isin(where.labels_true, list(find.true_ids)) | (
         np.isin(where.labels_pred, list(find.pred_ids)) & (where.labels_true >= 0)
     )
-    image, true, pred = where.image, where.labels_true, where.labels_pred
-    if subject.ndim == 3:
+    image, true, pred, detail = where.image, where.labels_true, where.labels_pred, _detail(find)
+    if subject.ndim == 3:  # of a volume the slice that shows most of it
         z = int(np.argmax(subject.sum(axis=(1, 2))))
         image, true, pred, subject = image[:, z], true[z], pred[z], subject[z]
+        detail += f", z = {z}"
     window = _window(subject)
     true, pred = true[window], pred[window]
     # the largest piece of a split may also be a hit, as may a merge; in this picture it is the error
@@ -162,7 +163,7 @@ def _crop(find: Find) -> Crop:
     return Crop(
         kind=find.kind,
         label=_LABEL_OF.get(find.kind, find.kind),
-        detail=_detail(find),
+        detail=detail,
         stem=where.stem,
         picture=photograph(display(image)[window], _CROP_SIDE),
         layer_true=outcome_layer(true, true_kinds, find.true_ids),

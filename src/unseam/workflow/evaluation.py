@@ -85,7 +85,7 @@ class Evaluation:
 
     def __repr__(self) -> str:
         scores = self.of_set()
-        shown = ("ap50", "ap", "pq", "seg", "dice", "v_rand", "n_true", "n_pred", "merges", "splits")
+        shown = ("ap50", "ap", "pq", "seg", "dice", "v_rand", "voi", "n_true", "n_pred", "merges", "splits")
         named = ", ".join(
             f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}"
             for name, value in ((name, scores[name]) for name in shown)

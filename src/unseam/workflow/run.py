@@ -140,7 +140,8 @@ def trained_on(header: ModelHeader) -> str:
     learned, held = (header.training.get(f"images_{what}") for what in ("learned_from", "held_out"))
     if learned is None:
         return plural(header.fingerprint.n_images, "image") if header.fingerprint else "unknown images"
-    return f"{plural(learned, 'image')}, and {held or 'none'} held out to choose the best model"
+    held = held or header.training.get("part_held_out", "none")
+    return f"{plural(learned, 'image')}, and {held} held out to choose the best model"
 
 
 def tensorboard_log(folder: Path) -> Any:

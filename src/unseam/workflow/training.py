@@ -24,7 +24,7 @@ from unseam.fingerprint import Fingerprint, describe, fingerprint
 from unseam.model.checkpoint import ModelHeader, load_network
 from unseam.model.unet import UNet
 from unseam.normalize import Normalization
-from unseam.plan import network_geometry, plan, preset
+from unseam.plan import is_tiled, network_geometry, plan, preset
 from unseam.prediction import Model, choose_device, load_model, ready
 from unseam.report.words import number
 from unseam.training.distributed import World, joined, own_device, share
@@ -34,7 +34,7 @@ from unseam.workflow.listener import SILENT, Listener, printing
 from unseam.workflow.loading import DEFAULT_SPLIT, Images, Labels, LoadedSet, is_csv, load_set
 from unseam.workflow.run import MODEL, Run, refuse_both, tensorboard_log
 from unseam.workflow.starting import begin
-from unseam.workflow.validation import CANDIDATES, choose_objects, hold_out, validate
+from unseam.workflow.validation import CANDIDATES, choose_objects, hold_out, hold_out_part, validate
 
 FEWEST_STEPS = 100
 """A run of fewer steps says that they were few."""
@@ -126,7 +126,7 @@ def train(
 
 def _leading(run: Run, task: _Task, log: Any, should_stop: Callable[[], bool]) -> Hooks:
     """What rank 0 does beside the steps: all that is validated, told and written."""
-    measure = "AP" if task.kind == "instances" else "Dice"
+    measure = "V info" if is_tiled(task.fingerprint) else "AP" if task.kind == "instances" else "Dice"
     return Hooks(
         validate=lambda net: validate(task.model(net), task.held_out),
         keep=lambda s: run.keep(s.average.state_dict(), task.header(**_summary(s))),
@@ -167,7 +167,8 @@ class _Task:
     """What is trained on what: all that stays the same during a run.
 
     `free` names what is left open from probabilities to objects, to be chosen on the held-out images;
-    `digest` stands for all images and labels; `ranks` is how many processes train together.
+    `digest` stands for all images and labels; `part` says what was held out of an image, if no whole one was;
+    `ranks` is how many processes train together.
     """
 
     config: Config
@@ -182,6 +183,7 @@ class _Task:
     low_precision: bool
     preset: str
     ranks: int
+    part: str
 
     @property
     def stated(self) -> Config:
@@ -207,7 +209,8 @@ class _Task:
                 "preset": self.preset,
                 "seed": self.config.train.seed,
                 "images_learned_from": len(self.train),
-                "images_held_out": len(self.held_out),
+                "images_held_out": len(self.held_out) if not self.part else 0,
+                **({"part_held_out": self.part} if self.part else {}),
                 **({"ranks": self.ranks} if self.ranks > 1 else {}),
                 **training,
             },
@@ -266,7 +269,11 @@ def _prepare(run: Run, loaded: LoadedSet, config: Config, preset_name: str, worl
     for line in planned.reasons:
         say(line)
     train_on, held_out = hold_out(samples, config.data.validation, config.train.seed)
-    say(f"images: {len(train_on)} to learn from, {len(held_out)} held out to choose the best model")
+    part = ""
+    if not held_out and len(samples) < FEWEST_TO_HOLD_OUT:
+        train_on, held_out, part = hold_out_part(samples, config.data.validation, loaded.task)
+    held = part or len(held_out)
+    say(f"images: {len(train_on)} to learn from, {held} held out to choose the best model")
     return _Task(
         planned.config,
         tuple(name for name in CANDIDATES if getattr(config.objects, name) is None),
@@ -280,6 +287,7 @@ def _prepare(run: Run, loaded: LoadedSet, config: Config, preset_name: str, worl
         uses_bfloat16(config.train.precision, device),
         preset_name,
         world.size,
+        part,
     )
 
 
@@ -317,8 +325,8 @@ def _finish(run: Run, task: _Task, state: State) -> Model:
         )
     if not task.held_out:
         run.listener.say(
-            f"warning: fewer than {FEWEST_TO_HOLD_OUT} images or files, so none was held out: nothing says "
-            "yet how good the model is; score it on other images"
+            f"warning: fewer than {FEWEST_TO_HOLD_OUT} images or files, and none large enough to hold a part "
+            "of it out: nothing says yet how good the model is; score it on other images"
         )
     run.listener.say(f"model: {run.folder / MODEL}")
     return ready(net, header, task.device)

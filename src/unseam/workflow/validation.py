@@ -12,20 +12,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseam.config import ObjectConfig
-from unseam.data.sample import FEWEST_TO_HOLD_OUT, Sample
+from unseam.data.sample import FEWEST_TO_HOLD_OUT, IGNORE, Sample
 from unseam.decisions import to_labels
 from unseam.metrics.classes import class_counts, dice_classes, iou_classes, pool_classes
 from unseam.metrics.overlap import overlaps
 from unseam.metrics.scores import pool, score
+from unseam.plan import is_tiled
 from unseam.prediction import Model
 
 MOST_TO_HOLD_OUT = 16
+FEWEST_OBJECTS = 5
+"""Objects that each part of an image holds where a part of it is held out."""
+THINNEST = 16
+"""Pixels of the part that is held out, along the axis that is cut."""
 CANDIDATES: dict[str, tuple[float, ...]] = {
     "threshold": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
     "low_threshold": (0.0, 0.1, 0.2, 0.3, 0.4),
     "grow": (0, 1, 2, 4),
 }
 """What `choose_objects` tries, by field of `ObjectConfig`."""
+TILED_CANDIDATES: dict[str, tuple[float, ...]] = {
+    "threshold": (*CANDIDATES["threshold"], 0.9, 0.95, 0.98),
+    "low_threshold": CANDIDATES["low_threshold"],
+    "grow": (*CANDIDATES["grow"], 8),
+}
+"""The same where objects tile: a hole in a boundary merges two, and between them is no background."""
 _FRAME = re.compile(r"_t\d{3,}$")  # as in the stems that `loading` gives to the frames of a file
 
 
@@ -54,6 +65,52 @@ def hold_out(
     )
 
 
+def hold_out_part(
+    samples: Sequence[Sample], share: float, task: str
+) -> tuple[tuple[Sample, ...], tuple[Sample, ...], str]:
+    """Cut the end off the largest image, along its longest axis, to validate on; for too few images.
+
+    Returns
+    -------
+    learn, held_out : tuple of Sample
+        `held_out` is empty where they would be too poor: each must hold `FEWEST_OBJECTS` objects, or every
+        class, and what is held out be `THINNEST` pixels thick. So it is where images are frames of one
+        series, because the other frames show the same place.
+    which : str
+        What was cut off, as "x 212 to 249 of cells".
+
+    Notes
+    -----
+    An object that is cut lies in both parts, and the last pixels learned from are neighbours of the first
+    ones held out: the score is good for choosing, and a little too kind as a measure of the model.
+    """
+    if share == 0 or len({_FRAME.sub("", s.stem) for s in samples}) < max(1, len(samples)):
+        return tuple(samples), (), ""
+    which = max(range(len(samples)), key=lambda i: samples[i].labels.size)
+    whole = samples[which]
+    axis = int(np.argmax(whole.labels.shape))
+    size = whole.labels.shape[axis]
+    cut = size - max(1, round(share * size))
+    learn, held = (_part(whole, axis, part) for part in (slice(0, cut), slice(cut, size)))
+    wanted = FEWEST_OBJECTS if task == "instances" else _n_values(whole, task)
+    if size - cut < THINNEST or min(_n_values(learn, task), _n_values(held, task)) < max(wanted, 1):
+        return tuple(samples), (), ""
+    kept = tuple(learn if i == which else s for i, s in enumerate(samples))
+    letter = "ZYX"[axis - whole.labels.ndim]
+    return kept, (held,), f"{letter.lower()} {cut} to {size - 1} of {whole.stem}"
+
+
+def _part(whole: Sample, axis: int, part: slice) -> Sample:
+    """The part of an image that lies in a slice of one spatial axis."""
+    index = (*(slice(None),) * axis, part)
+    return replace(whole, image=whole.image[:, *index], labels=whole.labels[index])
+
+
+def _n_values(one: Sample, task: str) -> int:
+    """How many objects an image holds, or classes."""
+    return int(np.count_nonzero(np.unique(one.labels) > (0 if task == "instances" else IGNORE)))
+
+
 def validate(model: Model, held_out: Sequence[Sample]) -> dict[str, float]:
     """Scores on whole images by overlap-tile prediction; the first one decides."""
     if not held_out:
@@ -61,8 +118,21 @@ def validate(model: Model, held_out: Sequence[Sample]) -> dict[str, float]:
     truths, found = [s.labels for s in held_out], [model.predict(s.image).labels for s in held_out]
     if model.header.task == "semantic":
         return class_scores(truths, found, classes=model.network.classes)
-    counted = pool([score(t, p) for t, p in zip(truths, found, strict=True)]).counted
-    return {"ap": counted.ap, "ap50": counted.ap50, "dice": counted.dice}
+    scores = pool([score(t, p) for t, p in zip(truths, found, strict=True)])
+    counted, of_partition = scores.counted, scores.partition
+    if not tiled(model):
+        return {"ap": counted.ap, "ap50": counted.ap50, "dice": counted.dice}
+    return {"v_info": of_partition.v_info, "v_rand": of_partition.v_rand, "ap50": counted.ap50}
+
+
+def tiled(model: Model) -> bool:
+    """Whether the objects that the model learned tile their images.
+
+    Then it is the partition that is judged, by V info: half of the objects of such a volume are crumbs at its
+    faces, and AP counts a crumb like a neuron.
+    """
+    fingerprint = model.header.fingerprint
+    return fingerprint is not None and is_tiled(fingerprint)
 
 
 def class_scores(
@@ -77,23 +147,26 @@ def class_scores(
 def choose_objects(
     model: Model, held_out: Sequence[Sample], *, free: Collection[str] = tuple(CANDIDATES)
 ) -> ObjectConfig:
-    """Thresholds and growth with the best AP on the held-out images; ties go to the planned ones.
+    """Thresholds and growth that are best on the held-out images; ties go to the planned ones.
 
+    Best is the highest AP, or V info where objects tile the images.
     `free` names the ones that may be chosen; the others stay as they are, because the user set them.
     """
     objects = model.header.objects
     if model.header.task != "instances" or not held_out or not free:
         return objects
     maps = [model.probabilities(s.image) for s in held_out]
+    of_partition, candidates = tiled(model), TILED_CANDIDATES if tiled(model) else CANDIDATES
 
     @cache
     def quality(candidate: ObjectConfig) -> float:
         pairs = zip(held_out, maps, strict=True)
         pooled = pool([score(s.labels, to_labels(p, "instances", candidate)) for s, p in pairs])
-        return pooled.counted.ap if np.isfinite(pooled.counted.ap) else 0.0
+        value = pooled.partition.v_info if of_partition else pooled.counted.ap
+        return value if np.isfinite(value) else 0.0
 
     for _ in range(2):  # one at a time, twice: near the best of all combinations, and far fewer
-        for name in (name for name in CANDIDATES if name in free):
-            tried: list[ObjectConfig] = [replace(objects, **{name: value}) for value in CANDIDATES[name]]  # type: ignore[arg-type]
+        for name in (name for name in candidates if name in free):
+            tried: list[ObjectConfig] = [replace(objects, **{name: value}) for value in candidates[name]]  # type: ignore[arg-type]
             objects = max([objects, *tried], key=quality)
     return objects
