@@ -274,11 +274,15 @@ def test_a_run_that_is_killed_goes_on(model: Model, tmp_path: Path) -> None:
     process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
     records = work_folder(out) / "frame-00000" / "predict"
     deadline = time.monotonic() + 60
-    while len(list(records.glob("*/*.npz"))) < 10 and time.monotonic() < deadline and process.poll() is None:
+    while (
+        len(list(records.glob("*/[0-9]*.npz"))) < 10
+        and time.monotonic() < deadline
+        and process.poll() is None
+    ):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    before = len(list(records.glob("*/*.npz")))
+    before = len(list(records.glob("*/[0-9]*.npz")))
     assert 10 <= before < 100
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"{before} of 100 blocks were predicted before" in done.stderr

@@ -46,7 +46,9 @@ from unseam.streaming.work import (
 
 SAVES = ("labels", "probabilities", "table", "parquet", "overlay")
 WORTH_TIMING = 20
-"""Tiles below which nobody wants to know beforehand how long they take."""
+"""Tiles below which it is not worth measuring how long one takes."""
+WORTH_SAYING = 2.0
+"""Seconds below which nobody wants to know beforehand."""
 NAMES = {"predict": "predicting", "grow": "growing", "holes": "looking for holes", "write": "writing labels"}
 CHUNK = {2: 512, 3: 64}
 """Pixels per axis of what the output keeps together: what a viewer loads at once."""
@@ -224,7 +226,10 @@ class _Run:
         if plan.tiles * len(self.sources) >= WORTH_TIMING:
             seconds = time_tile(self.model, plan, wanted.tta)
             total = seconds * plan.tiles * len(self.sources)
-            self.reporter.say(f"a tile takes {seconds:.2f} s here: about {in_words(total)} for the network")
+            if total >= WORTH_SAYING:
+                self.reporter.say(
+                    f"a tile takes {seconds:.2f} s here: about {in_words(total)} for the network"
+                )
         return plan
 
     def _create(self, plan: StreamPlan) -> None:

@@ -164,7 +164,7 @@ def predict_files(
                     model, one, how, _on_tile(countdown, number, one.path), listener
                 )
             outcomes.append(Outcome(one.path, count))
-            listener.say(f"{one.path.name}: {count} {noun}")
+            listener.say(f"{one.path.name}: {count} {noun if count != 1 else noun[:-1]}")
         except OutputError:
             raise
         except (UnseamError, MemoryError, RuntimeError) as error:
