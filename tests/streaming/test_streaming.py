@@ -251,6 +251,16 @@ def test_what_is_there_stays_there(model: Model, cells: ImageSpec, tmp_path: Pat
     np.testing.assert_array_equal(labels_of(out), whole(model, cells).labels)
 
 
+def test_an_image_that_was_replaced_is_read_anew(model: Model, cells: ImageSpec, tmp_path: Path) -> None:
+    """A process that goes on, as a notebook or a worker, does not remember the file that was there."""
+    image = cells.open()[0].read(((0, 200), (0, 150)))[0]
+    spec = ImageSpec(str(tmp_path / "image.tif"))
+    for turned in (image, image[::-1]):
+        write_tiff(Path(spec.path), turned, axes="YX", spacing=(0.5, 0.5), overwrite=True)
+        streamed(model, spec, tmp_path / "out.zarr", block=100, save=("labels",), overwrite=True)
+        np.testing.assert_array_equal(labels_of(tmp_path / "out.zarr"), whole(model, spec).labels)
+
+
 def test_an_image_that_does_not_fit_the_model(model: Model, tmp_path: Path) -> None:
     write_tiff(tmp_path / "two.tif", np.zeros((2, 40, 40), np.uint8), axes="CYX")
     with pytest.raises(ShapeError, match=r"shape \(2, 40, 40\); this model takes 1 channel"):

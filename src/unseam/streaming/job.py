@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-import torch
-
 from unseam.config import ObjectConfig
 from unseam.grid import BlockGrid
 from unseam.io.open import open_sources
@@ -101,18 +99,27 @@ def model_key(model: Path) -> str:
 
 
 def hold_model(key: str, model: Model) -> None:
-    """Keep a model for the jobs of this process that name it."""
+    """Keep a model for the jobs of this process that name it, as a run does when it begins.
+
+    What was opened for earlier runs is forgotten: its file, or the device, may be another one by now.
+    """
+    source_of.cache_clear()
+    prepared_of.cache_clear()
     _MODELS[key] = model
 
 
-def hold_model_file(key: str, content: bytes, folder: Path, *, device: str, threads: int | None) -> None:
+def forget_model(key: str) -> None:
+    """Give back what a model takes."""
+    source_of.cache_clear()
+    prepared_of.cache_clear()
+    _MODELS.pop(key, None)
+
+
+def hold_model_file(key: str, content: bytes, folder: Path, *, device: str) -> None:
     """Keep the model whose file has this content, as a process does that works for another one."""
-    if threads is not None:
-        torch.set_num_threads(threads)
-    if key not in _MODELS:
-        path = folder / f"{key}.safetensors"
-        path.write_bytes(content)
-        hold_model(key, load_model(path, device=device))
+    path = folder / f"{key}.safetensors"
+    path.write_bytes(content)
+    hold_model(key, load_model(path, device=device))
 
 
 @lru_cache(maxsize=4)
