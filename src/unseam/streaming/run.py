@@ -30,8 +30,9 @@ from unseam.streaming import passes
 from unseam.streaming.executors import Executor, Task, Threads
 from unseam.streaming.job import ImageSpec, Job, model_key
 from unseam.streaming.picture import draw
-from unseam.streaming.plan import StreamPlan, plan_stream, time_tile
+from unseam.streaming.plan import AT_ONCE, StreamPlan, plan_stream, time_tile
 from unseam.streaming.work import (
+    await_records,
     begin,
     create_scratch,
     decide,
@@ -195,6 +196,11 @@ class _Run:
             self._put_in_place()
         return Streamed(count, seconds, resumed)
 
+    @property
+    def _threads(self) -> int:
+        """For what is done here, whoever does the blocks."""
+        return max(AT_ONCE, self.executor.at_once)
+
     def _asked(self) -> dict[str, Any]:
         """What decides the result, to be compared when the work is gone on with."""
         wanted, first = self.wanted, self.sources[0]
@@ -295,7 +301,7 @@ class _Run:
     def _scaling(self, folder: Path, source: Source) -> Scaling:
         """How intensities are scaled: fitted once, and kept for when the work is gone on with."""
         if not has_table(folder, "scaling"):
-            fitted = _fit(self.model, source, self.executor.at_once, self.reporter)
+            fitted = _fit(self.model, source, self._threads, self.reporter)
             save_table(folder, "scaling", np.array([fitted.offset, fitted.scale], np.float64))
         offset, scale = load_table(folder, "scaling").tolist()
         return Scaling(tuple(offset), tuple(scale))
@@ -339,6 +345,7 @@ class _Run:
 
         with _timed(seconds, kind):
             self.executor.run(task, job, numbers, on_block)
+            await_records(job.folder, kind, numbers)
         return before
 
     def _tables(self, jobs: Sequence[Job]) -> int:
@@ -364,7 +371,7 @@ class _Run:
         for path in self._arrays().values():
             build_pyramid(
                 path,
-                threads=self.executor.at_once,
+                threads=self._threads,
                 on_step=lambda done, total: self.reporter.step("coarser levels", done, total),
             )
 

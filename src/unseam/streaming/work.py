@@ -11,7 +11,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,27 @@ def load_record(folder: Path, kind: str, number: int) -> dict[str, Array]:
 def has_record(folder: Path, kind: str, number: int) -> bool:
     """Whether a block is done."""
     return record_path(folder, kind, number).exists()
+
+
+def await_records(folder: Path, kind: str, numbers: Sequence[int], *, patience: float = 90.0) -> None:
+    """Wait until the records of blocks are seen here that were done elsewhere.
+
+    A network file system remembers for up to a minute that a file was not there.
+
+    Raises
+    ------
+    OutputError
+        If they are not seen after `patience` seconds.
+    """
+    deadline = time.monotonic() + patience
+    for number in numbers:
+        while not has_record(folder, kind, number):
+            if time.monotonic() > deadline:
+                raise OutputError(
+                    f"block {number} is done and its record is not in {folder}; all machines must share this "
+                    "folder, under the same path"
+                )
+            time.sleep(0.1)
 
 
 def save_table(folder: Path, name: str, array: Array) -> None:
