@@ -151,6 +151,7 @@ class Shuffled:
 
     seed: int
     at_once: int = 1
+    each: str = ""
 
     def hold(self, key: str, model: Model) -> None:
         Threads().hold(key, model)
@@ -179,6 +180,7 @@ class Failing:
     after: int
     task: str
     at_once: int = 1
+    each: str = ""
 
     def hold(self, key: str, model: Model) -> None:
         Threads().hold(key, model)

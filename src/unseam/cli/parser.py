@@ -117,12 +117,16 @@ def _predict(commands: Any) -> None:
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
     command.add_argument("--resume", action="store_true", help="do only the images whose results are missing")
     large = command.add_argument_group("images larger than memory, in blocks (OME-Zarr, huge TIFF)")
-    large.add_argument("--memory", metavar="SIZE", help="keep within this, as 4GB (default: what pays)")
+    large.add_argument(
+        "--memory", metavar="SIZE", help="keep each process within this, as 4GB (default: what pays)"
+    )
     large.add_argument(
         "--block", type=int, metavar="N", help="pixels per axis of a block; it never changes the result"
     )
     large.add_argument(
-        "--cluster", metavar="local:N|ADDRESS", help="do the blocks in N processes, or on a Dask scheduler"
+        "--cluster",
+        metavar="local:N|ADDRESS",
+        help="do the blocks in N processes, or on the workers of a Dask scheduler, by its address or file",
     )
     large.add_argument(
         "--ome-version",

@@ -23,6 +23,10 @@ class Executor(Protocol):
     def at_once(self) -> int:
         """Blocks that one process holds at a time."""
 
+    @property
+    def each(self) -> str:
+        """Words that say so where there are several processes, as " in each worker"; else none."""
+
     def hold(self, key: str, model: Model) -> None:
         """Bring the model to where blocks are predicted."""
 
@@ -38,6 +42,7 @@ class Threads:
     """
 
     at_once: int = 2
+    each: str = ""
 
     def hold(self, key: str, model: Model) -> None:
         """Keep the model in this process."""

@@ -228,7 +228,7 @@ class _Run:
         )
         if decided is not None:
             plan = replace(plan, block=tuple(decided["block"]), tile=tuple(decided["tile"]))
-        self.reporter.say(f"plan: {plan}")
+        self.reporter.say(f"plan: {plan}{self.executor.each}")
         if plan.tiles * len(self.sources) >= WORTH_TIMING:
             seconds = time_tile(self.model, plan, wanted.tta)
             total = seconds * plan.tiles * len(self.sources)

@@ -17,6 +17,7 @@ from unseam.io.images import SUFFIXES, TIFF_SUFFIXES, Image, list_images, read_i
 from unseam.io.open import open_sources
 from unseam.io.select import parse_selection
 from unseam.prediction import Model, Segmentation, plan_image
+from unseam.streaming.executors import Executor
 from unseam.streaming.job import ImageSpec
 from unseam.streaming.run import SAVES as STREAMED_SAVES
 from unseam.streaming.run import Wanted
@@ -24,7 +25,7 @@ from unseam.workflow.listener import Countdown, Listener, printing
 from unseam.workflow.loading import is_csv, pair_files, refuse_split
 from unseam.workflow.results import remarks, write_results
 from unseam.workflow.run import refuse_both
-from unseam.workflow.streaming import is_large, is_zarr, predict_streamed
+from unseam.workflow.streaming import executor_on, is_large, is_zarr, predict_streamed
 
 WORTH_A_LOOK = 2**26
 """Bytes of a TIFF file below which it is not asked how large its image is."""
@@ -140,6 +141,8 @@ def predict_files(
         If there is no image, or two images would have the same result.
     OutputError
         If the results cannot be written.
+    UnseamError
+        If the cluster cannot be used, as `unseam.streaming.cluster.connected`.
     """
     listener, out, how = listener or printing(), Path(out), Options(**options)
     refuse_both(resume=how.resume, overwrite=how.overwrite)
@@ -150,31 +153,42 @@ def predict_files(
     _refuse_inputs_as_targets(todo)
     if not (how.overwrite or how.resume):
         _refuse_existing(todo)
-    outcomes = []
     countdown = Countdown(listener, "predicting", len(todo))
-    for number, one in enumerate(todo):
-        if how.resume and all(target.exists() for target in one.targets.values()):
-            outcomes.append(Outcome(one.path, -1))
-            continue
-        try:
-            if one.is_streamed:
-                count, noun = _predict_streamed(model, one, how, listener)
-            else:
-                count, noun = _predict_in_memory(
-                    model, one, how, _on_tile(countdown, number, one.path), listener
-                )
-            outcomes.append(Outcome(one.path, count))
-            listener.say(f"{one.path.name}: {count} {noun if count != 1 else noun[:-1]}")
-        except OutputError:
-            raise
-        except (UnseamError, MemoryError, RuntimeError) as error:
-            if not (isinstance(error, UnseamError) or _lacks_memory(error)):
-                raise
-            failure = error if isinstance(error, UnseamError) else UnseamError(_TOO_LARGE.format(one.path))
-            outcomes.append(Outcome(one.path, -1, failure))
-            listener.say(f"{one.path.name}: failed: {failure}")
-        countdown.done(number + 1, one.path.name)
+    outcomes = []
+    with executor_on(how.cluster if todo else None, listener) as executor:
+        for number, one in enumerate(todo):
+            on_tile = _on_tile(countdown, number, one.path)
+            outcomes.append(_predict_one(model, one, how, listener, on_tile, executor))
+            countdown.done(number + 1, one.path.name)
     return tuple(outcomes)
+
+
+def _predict_one(
+    model: Model,
+    one: _Todo,
+    how: Options,
+    listener: Listener,
+    on_tile: OnTile,
+    executor: Executor | None,
+) -> Outcome:
+    """Segment one image; what is wrong with it alone is part of the outcome."""
+    if how.resume and all(target.exists() for target in one.targets.values()):
+        return Outcome(one.path, -1)
+    try:
+        if one.is_streamed:
+            count, noun = _predict_streamed(model, one, how, listener, executor)
+        else:
+            count, noun = _predict_in_memory(model, one, how, on_tile, listener)
+    except OutputError:
+        raise
+    except (UnseamError, MemoryError, RuntimeError) as error:
+        if not (isinstance(error, UnseamError) or _lacks_memory(error)):
+            raise
+        failure = error if isinstance(error, UnseamError) else UnseamError(_TOO_LARGE.format(one.path))
+        listener.say(f"{one.path.name}: failed: {failure}")
+        return Outcome(one.path, -1, failure)
+    listener.say(f"{one.path.name}: {count} {noun if count != 1 else noun[:-1]}")
+    return Outcome(one.path, count)
 
 
 def _lacks_memory(error: Exception) -> bool:
@@ -294,12 +308,14 @@ def _refuse_existing(todo: Sequence[_Todo]) -> None:
         )
 
 
-def _predict_streamed(model: Model, one: _Todo, how: Options, listener: Listener) -> tuple[int, str]:
+def _predict_streamed(
+    model: Model, one: _Todo, how: Options, listener: Listener, executor: Executor | None
+) -> tuple[int, str]:
     image = _spec(one.path, how)
     for line in remarks(model, image.open()[0].spacing, one.path, rescale=how.rescale):
         listener.say(line)
     wanted = replace(_wanted(one.path, one.targets["labels"], how), overwrite=how.overwrite or how.resume)
-    done = predict_streamed(model, image, wanted, listener, cluster=how.cluster)
+    done = predict_streamed(model, image, wanted, listener, executor=executor)
     return done.n_objects, _noun(model)
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from unseam.errors import InputError
 from unseam.io.open import missing_chunks
 from unseam.io.source import Source
 from unseam.prediction import Model, free_memory
+from unseam.streaming.executors import Executor
 from unseam.streaming.job import ImageSpec
 from unseam.streaming.run import Reporter, Streamed, Wanted, stream
 from unseam.workflow.listener import Countdown, Listener
@@ -40,7 +40,7 @@ def predict_streamed(
     wanted: Wanted,
     listener: Listener,
     *,
-    cluster: str | None = None,
+    executor: Executor | None = None,
 ) -> Streamed:
     """Predict one image block by block; see `unseam.streaming.run.stream`.
 
@@ -51,8 +51,8 @@ def predict_streamed(
     image : ImageSpec
     wanted : Wanted
     listener : Listener
-    cluster : str, optional
-        "local:N" or the address of a Dask scheduler, where the blocks are done.
+    executor : Executor, optional
+        Who does the blocks; without it threads of this process.
 
     Raises
     ------
@@ -75,15 +75,22 @@ def predict_streamed(
             countdowns[name] = Countdown(listener, name, total, done=done - 1)
         countdowns[name].done(done, f"{done:g} of {total}")
 
-    with _executor(cluster, listener) as executor:
-        return stream(
-            model, model.path, image, wanted, executor=executor, reporter=Reporter(listener.say, step)
-        )
+    return stream(model, model.path, image, wanted, executor=executor, reporter=Reporter(listener.say, step))
 
 
-def _executor(cluster: str | None, listener: Listener) -> Any:
+@contextmanager
+def executor_on(cluster: str | None, listener: Listener) -> Iterator[Executor | None]:
+    """Who does the blocks of all images: "local:N", the address of a scheduler, or None for threads here.
+
+    Raises
+    ------
+    UnseamError
+        As `unseam.streaming.cluster.connected`.
+    """
     if cluster is None:
-        return nullcontext(None)
+        yield None
+        return
     from unseam.streaming.cluster import connected
 
-    return connected(cluster, say=listener.say)
+    with connected(cluster, say=listener.say) as executor:
+        yield executor

@@ -1,0 +1,163 @@
+"""What runs in a worker of a Dask cluster: the model held there, and blocks done with it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from dask.system import CPU_COUNT
+from distributed import Worker, WorkerPlugin, get_worker
+
+from unseam.errors import InputError
+from unseam.streaming.executors import Task
+from unseam.streaming.job import Job, forget_model, hold_model_file
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a process runs in.
+
+    Attributes
+    ----------
+    place : the host and the cores that the process may use; workers of one place share them.
+    cores : how many cores those are, a container's limit considered.
+    versions : of what decides the result, and of what must understand each other.
+    """
+
+    place: str
+    cores: int
+    versions: Mapping[str, str]
+
+
+def surroundings() -> Surroundings:
+    """Those of this process."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    versions = {
+        "unseam": version("unseam"),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "distributed": version("distributed"),
+        "Python": ".".join(platform.python_version_tuple()[:2]),
+        "processor": platform.machine(),
+    }
+    return Surroundings(f"{platform.node()} {cores}", CPU_COUNT, versions)
+
+
+def refuse_other_versions(wanted: Mapping[str, str], here: Mapping[str, str], address: str) -> None:
+    """Raise where versions differ: labels might, too.
+
+    Raises
+    ------
+    InputError
+    """
+    different = [
+        f"{name} {here[name]} and not {wanted[name]}" for name in wanted if here[name] != wanted[name]
+    ]
+    if different:
+        raise InputError(
+            f"{address} has {', '.join(different)}; install the same versions on all machines of the cluster"
+        )
+
+
+class HeldModel(WorkerPlugin):
+    """A model in each worker, those that join later as well, until the run ends.
+
+    Parameters
+    ----------
+    key : str
+        As `model_key`.
+    content : bytes
+        Of the model's file.
+    device : str
+        Where the network runs.
+    threads : mapping of str to int
+        Of PyTorch, for each `Surroundings.place`; elsewhere all cores are used.
+    versions : mapping
+        As `Surroundings.versions`, of the process that asks.
+    ignore_interrupt : bool
+        Whether Ctrl-C, which a terminal sends to all processes, is left to the command that this worker
+        belongs to, and which stops it.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        content: bytes,
+        *,
+        device: str,
+        threads: Mapping[str, int],
+        versions: Mapping[str, str],
+        ignore_interrupt: bool,
+    ) -> None:
+        self.key, self.content, self.device = key, content, device
+        self.threads_of, self.versions, self.ignore_interrupt = threads, versions, ignore_interrupt
+        self.is_ready = False
+
+    def setup(self, worker: Worker) -> None:
+        """Load the model."""
+        if self.ignore_interrupt and threading.current_thread() is threading.main_thread():
+            import signal
+
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        here = surroundings()
+        refuse_other_versions(self.versions, here.versions, f"worker {worker.address}")
+        self.threads = self.threads_of.get(here.place, max(1, here.cores // worker.state.nthreads))
+        self.running, self.lock = 0, threading.Lock()
+        folder = Path(worker.local_directory)
+        hold_model_file(self.key, self.content, folder, device=self.device)
+        self.content = b""
+        self.is_ready = True
+
+    def teardown(self, worker: Worker) -> None:
+        """Forget the model, unless another run on the same cluster uses it."""
+        others = [plugin for plugin in worker.plugins.values() if isinstance(plugin, HeldModel)]
+        if all(plugin.key != self.key for plugin in others if plugin is not self):
+            forget_model(self.key)
+
+    def do(self, task: Task, job: Job, number: int) -> None:
+        """Run a task on a block."""
+        torch.set_num_threads(self.threads)  # which holds for one thread alone
+        with self.lock:
+            self.running += 1
+        try:
+            task(job, number)
+        finally:
+            with self.lock:
+                self.running -= 1
+
+
+def do_block(name: str, task: Task, job: Job, number: int) -> None:
+    """Run a task on a block, in a worker that has the plugin of this name.
+
+    Raises
+    ------
+    InputError
+        If the worker could not take the model, or does not see the work folder.
+    """
+    worker = get_worker()
+    plugin = worker.plugins.get(name)
+    if not isinstance(plugin, HeldModel) or not plugin.is_ready:
+        raise InputError(
+            f"worker {worker.address} joined and could not take the model; see its log, stop it, "
+            "and give the same command again"
+        )
+    for path in (job.scratch, job.image.path):
+        if not os.path.exists(path):
+            raise InputError(
+                f"worker {worker.address} does not see {path}; image and output must be on a file system "
+                "that all machines share, under the same path"
+            )
+    plugin.do(task, job, number)
+
+
+def count_running(name: str, dask_worker: Worker) -> int:
+    """How many blocks a worker is at; Dask fills in the worker."""
+    plugin = dask_worker.plugins.get(name)
+    return plugin.running if isinstance(plugin, HeldModel) and plugin.is_ready else 0
