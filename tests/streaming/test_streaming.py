@@ -23,9 +23,11 @@ from unseam.errors import OutputError, OutputExistsError, ShapeError
 from unseam.io.images import write_tiff
 from unseam.model.checkpoint import save_model
 from unseam.prediction import Model, Segmentation, load_model
+from unseam.streaming import output
 from unseam.streaming.executors import OnBlock, Task, Threads
 from unseam.streaming.job import ImageSpec, Job
-from unseam.streaming.run import Reporter, Streamed, Wanted, in_words, stream
+from unseam.streaming.run import in_words, stream
+from unseam.streaming.wanted import Reporter, Streamed, Wanted
 from unseam.streaming.work import work_folder
 
 Array = NDArray[Any]
@@ -235,10 +237,65 @@ def test_work_whose_manifest_is_damaged_is_refused(model: Model, cells: ImageSpe
         streamed(model, cells, out)
 
 
+def test_a_run_killed_while_its_results_were_put_in_place_goes_on(
+    model: Model, cells: ImageSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved, put_in_place = list[str](), output.put_in_place
+
+    def interrupted(made: Path, target: Path) -> None:
+        if len(moved) == 2:
+            raise KeyboardInterrupt
+        moved.append(target.name)
+        put_in_place(made, target)
+
+    everything = ("labels", "probabilities", "table", "parquet", "overlay")
+    monkeypatch.setattr(output, "put_in_place", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        streamed(model, cells, tmp_path / "out.zarr", block=64, save=everything)
+    assert len(moved) == 2 and not (tmp_path / "out.zarr").exists()
+    monkeypatch.undo()
+    done = streamed(model, cells, tmp_path / "out.zarr", block=64, save=everything)
+    assert done.resumed == 12 and len(list(tmp_path.iterdir())) == 5
+    np.testing.assert_array_equal(labels_of(tmp_path / "out.zarr"), whole(model, cells).labels)
+
+
+def test_the_same_command_with_overwrite_goes_on_too(model: Model, cells: ImageSpec, tmp_path: Path) -> None:
+    assert model.path is not None
+    wanted = Wanted(tmp_path / "out.zarr", block=64, overwrite=True)
+    with pytest.raises(OutputError):
+        stream(model, model.path, cells, wanted, executor=Failing(3, "predict_block"))
+    assert stream(model, model.path, cells, wanted).resumed == 3
+
+
+def test_a_full_disk_is_told_and_what_is_done_stays_done(
+    model: Model, cells: ImageSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = zarr.open_array
+
+    class Full:
+        def __setitem__(self, *_: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+    def nearly_full(path: Any, **options: Any) -> Any:
+        full = (
+            options.get("mode") == "r+"
+            and len(list(tmp_path.glob("*.part/frame-*/predict/*/[0-9]*.npz"))) > 3
+        )
+        return Full() if full else opened(path, **options)
+
+    monkeypatch.setattr(zarr, "open_array", nearly_full)
+    with pytest.raises(OutputError, match=r"cannot write .*: No space left on device; free some space"):
+        streamed(model, cells, tmp_path / "out.zarr", block=64)
+    monkeypatch.undo()
+    assert streamed(model, cells, tmp_path / "out.zarr", block=64).resumed >= 4
+    np.testing.assert_array_equal(labels_of(tmp_path / "out.zarr"), whole(model, cells).labels)
+
+
 def test_two_runs_cannot_write_one_output(model: Model, cells: ImageSpec, tmp_path: Path) -> None:
     out = tmp_path / "out.zarr"
+    work_folder(out).mkdir()
     with (
-        FileLock(tmp_path / ".out.zarr.lock"),
+        FileLock(work_folder(out) / "lock"),
         pytest.raises(OutputError, match=r"another run is writing .*out\.zarr; wait until it has ended"),
     ):
         streamed(model, cells, out)

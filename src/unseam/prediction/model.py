@@ -202,7 +202,8 @@ class Model:
             what = f"{expected} channel{'s' if expected > 1 else ''}"
             raise ShapeError(
                 f"the image has shape {shape}; this model takes {what} and {dims} spatial axes, "
-                f"({expected}, {'Z, ' if dims == 3 else ''}Y, X): convert it, or train on images like it"
+                f"({expected}, {'Z, ' if dims == 3 else ''}Y, X): convert it, --select a part of it, or "
+                "train on images like it"
             )
         if 0 in shape:
             raise ShapeError(f"the image is empty: its shape is {shape[1:]}")

@@ -6,6 +6,10 @@ import hashlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
 
 from unseam.config import ObjectConfig
 from unseam.grid import BlockGrid
@@ -16,6 +20,8 @@ from unseam.prediction import Model, Prepared, load_model
 from unseam.prediction.region import prepare
 
 _MODELS: dict[str, Model] = {}
+_NETWORK = Lock()
+"""The network takes all cores: while one thread is in it, others read, join and write."""
 
 
 @dataclass(frozen=True)
@@ -132,10 +138,16 @@ def source_of(job: Job) -> Source:
 def prepared_of(job: Job) -> Prepared:
     """The model of a job, ready for its image."""
     model = _MODELS[job.model].with_objects(**vars(job.objects))
+    function = model.tile_function(job.tta)
+
+    def one_at_a_time(tile: NDArray[np.float32]) -> NDArray[np.float32]:
+        with _NETWORK:
+            return np.asarray(function(tile))
+
     return prepare(
         model.network,
         model.header,
-        model.tile_function(job.tta),
+        one_at_a_time,
         source_of(job),
         job.scaling,
         tile=job.tile,

@@ -13,6 +13,9 @@ last; a block with a record is done.
 
 from __future__ import annotations
 
+from functools import lru_cache, partial
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,6 +54,8 @@ from unseam.streaming.work import (
     write_scratch,
 )
 
+NEIGHBOURS = 64
+"""Records kept in memory while blocks are joined: each is looked at once more for each axis."""
 CORES, GROWN, FOREGROUND = "cores.zarr", "grown.zarr", "foreground.zarr"
 
 
@@ -77,9 +82,8 @@ def predict_block(job: Job, number: int) -> None:
 def join_predicted(job: Job) -> None:
     """The number of each core in the whole image, in raster order."""
     if not has_table(job.folder, "core_numbers"):
-        table = join_cores(
-            job.grid, lambda number: from_arrays(CoreSummary, load_record(job.folder, "predict", number))
-        )
+        record_of = lru_cache(NEIGHBOURS)(partial(_record, job, "predict", CoreSummary))
+        table = join_cores(job.grid, record_of)
         _save_block_table(job, "core", table)
 
 
@@ -97,7 +101,7 @@ def join_grown(job: Job) -> None:
     if not has_table(job.folder, "final"):
         final = join_objects(
             job.grid,
-            lambda number: from_arrays(ObjectSummary, load_record(job.folder, "grow", number)),
+            partial(_record, job, "grow", ObjectSummary),
             int(load_table(job.folder, "core_numbers").max(initial=0)),
             prepared_of(job).objects.min_size or 0,
         )
@@ -115,9 +119,8 @@ def holes_of_block(job: Job, number: int) -> None:
 def join_enclosed(job: Job) -> None:
     """The object that encloses each background region of each block, or 0."""
     if not has_table(job.folder, "hole_numbers"):
-        table = join_holes(
-            job.grid, lambda number: from_arrays(HoleSummary, load_record(job.folder, "holes", number))
-        )
+        record_of = lru_cache(NEIGHBOURS)(partial(_record, job, "holes", HoleSummary))
+        table = join_holes(job.grid, record_of)
         _save_block_table(job, "hole", table)
 
 
@@ -150,6 +153,10 @@ def write_block(job: Job, number: int) -> None:
             classes=classes,
         ).to_arrays()
     save_record(job.folder, "write", number, arrays)
+
+
+def _record(job: Job, kind: str, what: type[Any], number: int) -> Any:
+    return from_arrays(what, load_record(job.folder, kind, number))
 
 
 def _save_block_table(job: Job, name: str, table: BlockTable) -> None:

@@ -1,9 +1,8 @@
-"""Stream an image through a model: plan, four passes over its blocks, joins between them, pyramid, table."""
+"""Stream an image through a model: plan, four passes over its blocks, the joins between them, the output."""
 
 from __future__ import annotations
 
 import platform
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,108 +17,32 @@ import torch
 
 from unseam.grid import Region
 from unseam.io.atomic import refuse_existing
-from unseam.io.images import write_png
-from unseam.io.ome_zarr.layout import Layout
-from unseam.io.ome_zarr.pyramid import build_pyramid
-from unseam.io.ome_zarr.write import create
 from unseam.io.source import Source
-from unseam.measure import ObjectTable, TableStream, from_arrays, prepended, write_csv, write_parquet
 from unseam.normalize import Scaling
 from unseam.prediction import Model
 from unseam.streaming import passes
 from unseam.streaming.executors import Executor, Task, Threads
 from unseam.streaming.job import ImageSpec, Job, model_key
-from unseam.streaming.picture import draw
+from unseam.streaming.output import Output, clear_scratch, is_written
 from unseam.streaming.plan import AT_ONCE, StreamPlan, plan_stream, time_tile
+from unseam.streaming.wanted import Reporter, Streamed, Wanted
 from unseam.streaming.work import (
     await_records,
     begin,
     create_scratch,
     decide,
-    finish,
     has_record,
     has_table,
-    load_record,
     load_table,
     save_table,
     working_on,
 )
 
-SAVES = ("labels", "probabilities", "table", "parquet", "overlay")
 WORTH_TIMING = 20
 """Tiles below which it is not worth measuring how long one takes."""
 WORTH_SAYING = 2.0
 """Seconds below which nobody wants to know beforehand."""
 NAMES = {"predict": "predicting", "grow": "growing", "holes": "looking for holes", "write": "writing labels"}
-CHUNK = {2: 512, 3: 64}
-"""Pixels per axis of what the output keeps together: what a viewer loads at once."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is asked for; with the model and the image it decides the result.
-
-    Attributes
-    ----------
-    out : where the labels go, ending in .zarr; probabilities and table go beside it.
-    save : some of `SAVES`.
-    tile, tta, rescale : as `Model.predict`.
-    block, memory : as `plan_stream`.
-    version : of OME-Zarr, "0.4" or "0.5".
-    overwrite : whether results and half-done work that are there may be replaced.
-    """
-
-    out: Path
-    save: tuple[str, ...] = ("labels", "table", "overlay")
-    tile: int | str = "auto"
-    tta: str = "none"
-    rescale: bool = True
-    block: int | None = None
-    memory: int | None = None
-    version: str = "0.5"
-    overwrite: bool = False
-
-    def targets(self) -> dict[str, Path]:
-        """Where each of the results goes."""
-        stem = self.out.name.removesuffix(".zarr")
-        names = {
-            "labels": self.out.name,
-            "probabilities": f"{stem}_probabilities.zarr",
-            "table": f"{stem}.csv",
-            "parquet": f"{stem}.parquet",
-            "overlay": f"{stem}_overlay.png",
-        }
-        return {kind: self.out.with_name(names[kind]) for kind in ("labels", *self.save)}
-
-
-@dataclass(frozen=True)
-class Reporter:
-    """Who is told.
-
-    Attributes
-    ----------
-    say : takes a line.
-    step : takes the name of what is being done, how many of its pieces are done, and how many there are.
-    """
-
-    say: Callable[[str], None] = lambda _: None
-    step: Callable[[str, float, int], None] = lambda *_: None
-
-
-@dataclass(frozen=True)
-class Streamed:
-    """What came of it.
-
-    Attributes
-    ----------
-    n_objects : objects, or regions of classes, over all time points; -1 where they were not counted.
-    seconds : of each pass.
-    resumed : blocks that were done already.
-    """
-
-    n_objects: int
-    seconds: Mapping[str, float]
-    resumed: int
 
 
 def stream(
@@ -142,7 +65,7 @@ def stream(
     UnseamError
         As opening the image, `plan_stream` and `Model.prepare`.
     """
-    for target in wanted.targets().values():
+    for target in wanted.to_be_new():
         refuse_existing(target, overwrite=wanted.overwrite)
     sources = image.open()
     for source in sources:
@@ -174,13 +97,18 @@ class _Run:
     executor: Executor
     reporter: Reporter
 
+    @property
+    def output(self) -> Output:
+        """What is being made."""
+        return Output(self.folder, self.wanted, self.sources, self.model.network.classes)
+
     def all(self) -> Streamed:
         asked = self._asked()
         decided = begin(self.folder, asked, overwrite=self.wanted.overwrite)
         plan = self._plan(decided)
         self.executor.hold(self.key, self.model)
         if decided is None:
-            self._create(plan)
+            self.output.create(plan)
             decide(self.folder, asked, {"block": plan.block, "tile": plan.tile})
         seconds: dict[str, float] = {}
         jobs, resumed = [], 0
@@ -189,11 +117,7 @@ class _Run:
             resumed += self._frame(job, seconds)
             jobs.append(job)
         with _timed(seconds, "finishing"):
-            count = self._tables(jobs)
-            if jobs[0].picture:
-                write_png(self.wanted.targets()["overlay"], draw(jobs[0]), overwrite=self.wanted.overwrite)
-            self._pyramids()
-            self._put_in_place()
+            count = self.output.finish(jobs, threads=self._threads, step=self.reporter.step)
         return Streamed(count, seconds, resumed)
 
     @property
@@ -238,47 +162,9 @@ class _Run:
                 )
         return plan
 
-    def _create(self, plan: StreamPlan) -> None:
-        """The output, empty."""
-        for kind, path in self._arrays().items():
-            create(path, self._layout(kind, plan), overwrite=True)
-
-    def _arrays(self) -> dict[str, Path]:
-        """The arrays that are being made, in the work folder."""
-        targets = self.wanted.targets()
-        return {
-            kind: self.folder / targets[kind].name for kind in ("labels", "probabilities") if kind in targets
-        }
-
-    def _layout(self, kind: str, plan: StreamPlan) -> Layout:
-        source, labels = self.sources[0], kind == "labels"
-        spatial = "ZYX"[-len(plan.shape) :]
-        lead = ((len(self.sources),) if self._series else ()) + (
-            () if labels else (self.model.network.classes,)
-        )
-        axes = ("T" if self._series else "") + ("" if labels else "C") + spatial
-        largest = CHUNK[len(plan.shape)]
-        chunk = tuple(_divisor(size, largest) for size in plan.block)
-        return Layout(
-            axes,
-            (*lead, *plan.shape),
-            np.dtype(np.int32 if labels else np.float32),
-            chunk=chunk,
-            shard=plan.block if self.wanted.version == "0.5" else None,
-            spacing=source.spacing,
-            origin=source.origin,
-            version=self.wanted.version,
-            labels=labels,
-            name=self.wanted.targets()[kind].stem,
-        )
-
-    @property
-    def _series(self) -> bool:
-        return len(self.sources) > 1 or self.sources[0].frame is not None
-
     def _job(self, plan: StreamPlan, frame: int, source: Source) -> Job:
         folder = self.folder / f"frame-{frame:05d}"
-        arrays = self._arrays()
+        arrays = self.output.arrays
         return Job(
             image=self.image,
             frame=frame,
@@ -293,7 +179,7 @@ class _Run:
             scratch=str(folder),
             labels=str(arrays["labels"]),
             probabilities=str(arrays["probabilities"]) if "probabilities" in arrays else None,
-            series=self._series,
+            series=self.output.is_series,
             table=bool({"table", "parquet"} & set(self.wanted.save)),
             picture="overlay" in self.wanted.save and frame == 0,
         )
@@ -308,6 +194,8 @@ class _Run:
 
     def _frame(self, job: Job, seconds: dict[str, float]) -> int:
         """All passes over one image; how many blocks were predicted before."""
+        if is_written(job):
+            return len(job.grid)
         arrays = [(passes.CORES, "int32")]
         semantic = self.model.header.task == "semantic"
         arrays += [] if semantic else [(passes.GROWN, "int32")]
@@ -328,12 +216,13 @@ class _Run:
             if join is not None:
                 with _timed(seconds, "join"):
                     join(job)
+        clear_scratch(job)
         return done
 
     def _pass(self, kind: str, task: Task, job: Job, seconds: dict[str, float]) -> int:
         """Run a task on the blocks that have no record of it yet; how many had one."""
         numbers = [n for n in range(len(job.grid)) if not has_record(job.folder, kind, n)]
-        name = NAMES[kind] + (f" {job.frame + 1} of {len(self.sources)}" if self._series else "")
+        name = NAMES[kind] + (f" {job.frame + 1} of {len(self.sources)}" if self.output.is_series else "")
         done = before = len(job.grid) - len(numbers)
         if before and kind == "predict":
             self.reporter.say(f"{before} of {len(job.grid)} blocks were predicted before")
@@ -347,41 +236,6 @@ class _Run:
             self.executor.run(task, job, numbers, on_block)
             await_records(job.folder, kind, numbers)
         return before
-
-    def _tables(self, jobs: Sequence[Job]) -> int:
-        """The tables of all time points, one after the other; how many rows."""
-        count = sum(_objects_of(job) for job in jobs)
-        targets = self.wanted.targets()
-        for kind, write in (("table", write_csv), ("parquet", write_parquet)):
-            if kind in targets:
-                write(self._batches(jobs), targets[kind], overwrite=self.wanted.overwrite)
-        return count
-
-    def _batches(self, jobs: Sequence[Job]) -> Iterator[ObjectTable]:
-        for job in jobs:
-            with TableStream(
-                job.grid, _objects_of(job), job.folder / "rows", spacing=self.sources[job.frame].spacing
-            ) as table:
-                for number in range(len(job.grid)):
-                    table.add(number, from_arrays(load_record(job.folder, "write", number)))
-                batches = table.batches()
-                yield from prepended(batches, frame=job.frame) if self._series else batches
-
-    def _pyramids(self) -> None:
-        for path in self._arrays().values():
-            build_pyramid(
-                path,
-                threads=self._threads,
-                on_step=lambda done, total: self.reporter.step("coarser levels", done, total),
-            )
-
-    def _put_in_place(self) -> None:
-        """Labels last: where they are, all is there."""
-        arrays, targets = self._arrays(), self.wanted.targets()
-        for kind in ("probabilities", "labels"):
-            if kind in arrays:
-                finish(arrays[kind], targets[kind])
-        shutil.rmtree(self.folder)
 
 
 def _fit(model: Model, source: Source, threads: int, reporter: Reporter) -> Scaling:
@@ -398,21 +252,10 @@ def _fit(model: Model, source: Source, threads: int, reporter: Reporter) -> Scal
     )
 
 
-def _objects_of(job: Job) -> int:
-    """Objects of an image, or regions of its classes."""
-    name = "final" if has_table(job.folder, "final") else "core_numbers"
-    return int(load_table(job.folder, name).max(initial=0))
-
-
 def _changed(path: Path) -> float:
     """When an image was last changed, as far as a look at its metadata tells."""
     files = [path / name for name in ("zarr.json", ".zattrs")] if path.is_dir() else [path]
     return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
-
-
-def _divisor(size: int, most: int) -> int:
-    """The largest divisor of `size` that is at most `most`."""
-    return next(n for n in range(min(size, most), 0, -1) if size % n == 0)
 
 
 def in_words(seconds: float) -> str:

@@ -8,7 +8,6 @@ refused, and told what differs. Two commands at once are kept apart by a lock th
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 import time
@@ -26,8 +25,11 @@ from zarr.codecs import ZstdCodec
 from unseam.errors import OutputError, OutputExistsError
 from unseam.grid import Region, slices
 from unseam.io.atomic import replacing
+from unseam.io.ome_zarr.write import writing
 
-MANIFEST = "manifest.json"
+MANIFEST, LOCK = "manifest.json", "lock"
+CHUNK = {2: 512, 3: 64}
+"""Pixels per axis."""
 Array = NDArray[Any]
 
 
@@ -50,7 +52,7 @@ def working_on(out: Path) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write {out}: {error.strerror}; choose another --out") from error
-    lock = FileLock(out.with_name(f".{out.name}.lock"))
+    lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -60,12 +62,15 @@ def working_on(out: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
+        if folder.exists() and not (folder / MANIFEST).exists():
+            shutil.rmtree(folder)  # nothing was begun
         lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> dict[str, Any] | None:
     """Start work, or go on: what the manifest of earlier work says is decided, or None for new work.
+
+    Half-done work of the same command is gone on with, `overwrite` or not: it leads to the same result.
 
     Raises
     ------
@@ -73,21 +78,24 @@ def begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> dict
         If the folder holds the work of another command; what differs is named.
     """
     path = folder / MANIFEST
-    if overwrite or not path.exists():
+    if not path.exists():
         _empty(folder)
         return None
     try:
         before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        decided: dict[str, Any] = before["decided"]
         different = list(differences(before["asked"], dict(manifest)))
     except (ValueError, KeyError, TypeError):
         different = ["its manifest cannot be read"]
-    if different:
-        raise OutputExistsError(
-            f"{folder} holds half-done work of another command ({'; '.join(different)}); give the command "
-            "that it began with to go on, or --overwrite to start again"
-        )
-    decided: dict[str, Any] = before["decided"]
-    return decided
+    if not different:
+        return decided
+    if overwrite:
+        _empty(folder)
+        return None
+    raise OutputExistsError(
+        f"{folder} holds half-done work of another command ({'; '.join(different)}); give the command "
+        "that it began with to go on, or --overwrite to start again"
+    )
 
 
 def decide(folder: Path, asked: Mapping[str, Any], decided: Mapping[str, Any]) -> None:
@@ -114,17 +122,13 @@ def _worded(value: Any) -> str:
 
 
 def _empty(folder: Path) -> None:
+    """Remove all but the lock; the manifest first, so that what is left is no work to go on with."""
+    (folder / MANIFEST).unlink(missing_ok=True)
     for entry in folder.iterdir():
-        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-
-
-def finish(made: Path, out: Path) -> None:
-    """Put what was made in its place; what was there before goes when the new one stands."""
-    old = out.with_name(f".{out.name}.{os.getpid()}.old")
-    if out.exists():
-        os.replace(out, old)
-    os.replace(made, out)
-    shutil.rmtree(old, ignore_errors=True)
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != LOCK:
+            entry.unlink()
 
 
 # Arrays between the passes
@@ -134,16 +138,21 @@ def create_scratch(path: Path, shape: tuple[int, ...], block: tuple[int, ...], d
     """An array in which each block is one file, and parts of a block are read alone."""
     if path.exists():
         return
-    chunk = tuple(_divisor(size, 512 if len(shape) == 2 else 64) for size in block)
-    zarr.create_array(
-        path,
-        shape=shape,
-        chunks=chunk,
-        shards=block,
-        dtype=dtype,
-        compressors=ZstdCodec(level=1),
-        fill_value=0,
-    )
+    with writing(path):
+        zarr.create_array(
+            path,
+            shape=shape,
+            chunks=chunk_of(block),
+            shards=block,
+            dtype=dtype,
+            compressors=ZstdCodec(level=1),
+            fill_value=0,
+        )
+
+
+def chunk_of(block: tuple[int, ...]) -> tuple[int, ...]:
+    """What is kept together within a block: what a viewer loads at once."""
+    return tuple(_divisor(size, CHUNK[len(block)]) for size in block)
 
 
 def _divisor(size: int, most: int) -> int:
@@ -158,7 +167,8 @@ def read_scratch(path: Path, region: Region) -> Array:
 
 def write_scratch(path: Path, region: Region, array: Array) -> None:
     """Write a block of an array."""
-    zarr.open_array(path, mode="r+")[slices(region)] = array
+    with writing(path):
+        zarr.open_array(path, mode="r+")[slices(region)] = array
 
 
 # Records of blocks: a block is done when its record is there

@@ -19,8 +19,8 @@ from unseam.io.select import parse_selection
 from unseam.prediction import Model, Segmentation, plan_image
 from unseam.streaming.executors import Executor
 from unseam.streaming.job import ImageSpec
-from unseam.streaming.run import SAVES as STREAMED_SAVES
-from unseam.streaming.run import Wanted
+from unseam.streaming.wanted import SAVES as STREAMED_SAVES
+from unseam.streaming.wanted import Wanted
 from unseam.workflow.listener import Countdown, Listener, printing
 from unseam.workflow.loading import is_csv, pair_files, refuse_split
 from unseam.workflow.results import remarks, write_results
@@ -217,6 +217,7 @@ class _Todo:
     path: Path
     is_streamed: bool
     targets: dict[str, Path]
+    to_be_new: list[Path]
 
 
 def _todo(
@@ -235,10 +236,12 @@ def _todo(
             out.suffix == ".zarr" or is_zarr(path) or how.cluster is not None or _is_large(path, how, model)
         )
         if streamed:
-            targets = _wanted(path, out, how).targets()
+            wanted = _wanted(path, out, how)
+            targets, new = wanted.targets(), wanted.to_be_new()
         else:
             targets = {kind: out / SAVES[kind].format(stem(path)) for kind in how.of_small if kind in SAVES}
-        todo.append(_Todo(path, streamed, targets))
+            new = list(targets.values())
+        todo.append(_Todo(path, streamed, targets, new))
         for target in targets.values():
             other = owners.setdefault(target, path)
             if other != path:
@@ -300,7 +303,7 @@ def _refuse_inputs_as_targets(todo: Sequence[_Todo]) -> None:
 
 
 def _refuse_existing(todo: Sequence[_Todo]) -> None:
-    there = [target for one in todo for target in one.targets.values() if target.exists()]
+    there = [target for one in todo for target in one.to_be_new if target.exists()]
     if there:
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
         raise OutputExistsError(

@@ -13,7 +13,8 @@ from unseam.io.source import Source
 from unseam.prediction import Model, free_memory
 from unseam.streaming.executors import Executor
 from unseam.streaming.job import ImageSpec
-from unseam.streaming.run import Reporter, Streamed, Wanted, stream
+from unseam.streaming.run import stream
+from unseam.streaming.wanted import Reporter, Streamed, Wanted
 from unseam.workflow.listener import Countdown, Listener
 
 SHARE_OF_MEMORY = 0.5

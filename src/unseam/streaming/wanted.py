@@ -1,0 +1,83 @@
+"""What is asked of a streamed prediction, who is told, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from unseam.streaming.work import work_folder
+
+SAVES = ("labels", "probabilities", "table", "parquet", "overlay")
+"""What can be written."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for; with the model and the image it decides the result.
+
+    Attributes
+    ----------
+    out : where the labels go, ending in .zarr; probabilities and table go beside it.
+    save : some of `SAVES`.
+    tile, tta, rescale : as `Model.predict`.
+    block, memory : as `plan_stream`.
+    version : of OME-Zarr, "0.4" or "0.5".
+    overwrite : whether results and half-done work that are there may be replaced.
+    """
+
+    out: Path
+    save: tuple[str, ...] = ("labels", "table", "overlay")
+    tile: int | str = "auto"
+    tta: str = "none"
+    rescale: bool = True
+    block: int | None = None
+    memory: int | None = None
+    version: str = "0.5"
+    overwrite: bool = False
+
+    def targets(self) -> dict[str, Path]:
+        """Where each of the results goes."""
+        stem = self.out.name.removesuffix(".zarr")
+        names = {
+            "labels": self.out.name,
+            "probabilities": f"{stem}_probabilities.zarr",
+            "table": f"{stem}.csv",
+            "parquet": f"{stem}.parquet",
+            "overlay": f"{stem}_overlay.png",
+        }
+        return {kind: self.out.with_name(names[kind]) for kind in ("labels", *self.save)}
+
+    def to_be_new(self) -> list[Path]:
+        """The targets that must not be there yet: of work that is gone on with, only the last one."""
+        return [self.out] if work_folder(self.out).exists() else list(self.targets().values())
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """Who is told.
+
+    Attributes
+    ----------
+    say : takes a line.
+    step : takes the name of what is being done, how many of its pieces are done, and how many there are.
+    """
+
+    say: Callable[[str], None] = lambda _: None
+    step: Callable[[str, float, int], None] = lambda *_: None
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """What came of it.
+
+    Attributes
+    ----------
+    n_objects : objects, or regions of classes, over all time points; -1 where they were not counted.
+    seconds : of each pass.
+    resumed : blocks that were done already.
+    """
+
+    n_objects: int
+    seconds: Mapping[str, float]
+    resumed: int
