@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from unseam.prediction import Model
 from unseam.streaming.executors import OnBlock, Task
 from unseam.streaming.job import Job, hold_model
 from unseam.streaming.passes import predict_block
-from unseam.streaming.worker import HeldModel, count_running, do_block
+from unseam.streaming.worker import HeldModel, do_block, give_up
 
 OUTSTANDING = 4
 """Blocks given to the scheduler for each that is worked on: no worker waits, and it keeps few in mind."""
@@ -113,7 +114,7 @@ class Cluster:
 
     def _completed(self, task: Task, job: Job, numbers: Sequence[int]) -> Generator[int, None, None]:
         """The numbers of blocks as they are done, in any order."""
-        todo, waiting = iter(numbers), dict[Any, int]()
+        todo, waiting, run = iter(numbers), dict[Any, int](), uuid.uuid4().hex
         try:
             slots, looked = self._workers()[1], time.monotonic()
             while True:
@@ -121,7 +122,8 @@ class Cluster:
                     slots, looked = self._workers()[1], time.monotonic()
                 # the job, about a kilobyte, goes with each block: data kept by a worker would be lost with it
                 for number in islice(todo, max(0, OUTSTANDING * max(1, slots) - len(waiting))):
-                    waiting[self.client.submit(do_block, self._name, task, job, number, pure=False)] = number
+                    future = self.client.submit(do_block, self._name, run, task, job, number, pure=False)
+                    waiting[future] = number
                 if not waiting:
                     return
                 for future in self._some_done(list(waiting)):
@@ -130,7 +132,7 @@ class Cluster:
                     yield number
         except BaseException as error:
             if isinstance(error, Exception) or not self.is_local:
-                self._give_up(list(waiting))
+                self._give_up(run, list(waiting))
             raise
 
     def _workers(self) -> tuple[int, int]:
@@ -181,12 +183,12 @@ class Cluster:
                 "workers run, and give the same command again"
             ) from error
 
-    def _give_up(self, waiting: list[Any]) -> None:
+    def _give_up(self, run: str, waiting: list[Any]) -> None:
         """Cancel what waits, and let end what is worked on: nothing may write when this command has ended."""
         with suppress(Exception):
             self.client.cancel(waiting)
             deadline, told = time.monotonic() + LAST_BLOCKS, False
-            while running := sum(self.client.run(count_running, self._name).values()):
+            while running := sum(self.client.run(give_up, self._name, run).values()):
                 if not told and not self.is_local:
                     self.say(f"waiting for {running} blocks that workers are at")
                 told = True

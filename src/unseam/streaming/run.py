@@ -157,8 +157,9 @@ class _Run:
             seconds = time_tile(self.model, plan, wanted.tta)
             total = seconds * plan.tiles * len(self.sources)
             if total >= WORTH_SAYING:
+                alone = " in one process" if self.executor.each else ""
                 self.reporter.say(
-                    f"a tile takes {seconds:.2f} s here: about {in_words(total)} for the network"
+                    f"a tile takes {seconds:.2f} s here: about {in_words(total)} for the network{alone}"
                 )
         return plan
 

@@ -109,7 +109,7 @@ class HeldModel(WorkerPlugin):
         here = surroundings()
         refuse_other_versions(self.versions, here.versions, f"worker {worker.address}")
         self.threads = self.threads_of.get(here.place, max(1, here.cores // worker.state.nthreads))
-        self.running, self.lock = 0, threading.Lock()
+        self.running, self.given_up, self.lock = 0, set[str](), threading.Lock()
         folder = Path(worker.local_directory)
         hold_model_file(self.key, self.content, folder, device=self.device)
         self.content = b""
@@ -121,10 +121,12 @@ class HeldModel(WorkerPlugin):
         if all(plugin.key != self.key for plugin in others if plugin is not self):
             forget_model(self.key)
 
-    def do(self, task: Task, job: Job, number: int) -> None:
-        """Run a task on a block."""
+    def do(self, run: str, task: Task, job: Job, number: int) -> None:
+        """Run a task on a block, unless its run was given up."""
         torch.set_num_threads(self.threads)  # which holds for one thread alone
         with self.lock:
+            if run in self.given_up:
+                return
             self.running += 1
         try:
             task(job, number)
@@ -132,8 +134,14 @@ class HeldModel(WorkerPlugin):
             with self.lock:
                 self.running -= 1
 
+    def give_up(self, run: str) -> int:
+        """Begin no block of a run any more; how many blocks are worked on."""
+        with self.lock:
+            self.given_up.add(run)
+            return self.running
 
-def do_block(name: str, task: Task, job: Job, number: int) -> None:
+
+def do_block(name: str, run: str, task: Task, job: Job, number: int) -> None:
     """Run a task on a block, in a worker that has the plugin of this name.
 
     Raises
@@ -154,10 +162,10 @@ def do_block(name: str, task: Task, job: Job, number: int) -> None:
                 f"worker {worker.address} does not see {path}; image and output must be on a file system "
                 "that all machines share, under the same path"
             )
-    plugin.do(task, job, number)
+    plugin.do(run, task, job, number)
 
 
-def count_running(name: str, dask_worker: Worker) -> int:
-    """How many blocks a worker is at; Dask fills in the worker."""
+def give_up(name: str, run: str, dask_worker: Worker) -> int:
+    """As `HeldModel.give_up`, in a worker, which Dask fills in."""
     plugin = dask_worker.plugins.get(name)
-    return plugin.running if isinstance(plugin, HeldModel) and plugin.is_ready else 0
+    return plugin.give_up(run) if isinstance(plugin, HeldModel) and plugin.is_ready else 0
