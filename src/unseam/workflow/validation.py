@@ -128,7 +128,7 @@ def validate(model: Model, held_out: Sequence[Sample]) -> dict[str, float]:
 def tiled(model: Model) -> bool:
     """Whether the objects that the model learned tile their images.
 
-    Then it is the partition that is judged, by V info: half of the objects of such a volume are crumbs at its
+    Then it is the partition that is judged, by V info: many objects of such a volume are crumbs at its
     faces, and AP counts a crumb like a neuron.
     """
     fingerprint = model.header.fingerprint
