@@ -35,7 +35,7 @@ from unseam.streaming.job import ImageSpec, Job
 from unseam.streaming.remote import Cluster
 from unseam.streaming.run import stream
 from unseam.streaming.wanted import Reporter, Wanted
-from unseam.streaming.worker import count_running, do_block
+from unseam.streaming.worker import do_block
 from unseam.workflow.listener import SILENT
 from unseam.workflow.predicting import predict_files
 
