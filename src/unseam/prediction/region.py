@@ -27,7 +27,7 @@ from unseam.model.unet import UNet
 from unseam.normalize import Scaling
 from unseam.prediction.tiles import plan_image
 from unseam.resample import needed, resample, resample_at, resampled, shape_at, taps_of_pixels
-from unseam.tiling import TileFunction, apply_tiled, plan_tiles, settle, windowed
+from unseam.tiling import TileFunction, TilePlan, apply_tiled, plan_tiles, settle, windowed
 
 LARGEST_DIFFERENCE = 0.1
 """Pixels that differ by no more than this share are not resampled: augmentation changes sizes as much."""
@@ -119,73 +119,100 @@ def whole_of(shape: Sequence[int]) -> Region:
     return tuple((0, n) for n in shape)
 
 
+@dataclass(frozen=True)
+class Computed:
+    """Probabilities of a region as the network gives them, and what settles those that hang on rounding.
+
+    Attributes
+    ----------
+    probabilities : ndarray of float32, (classes, *region)
+    brightness : ndarray of float32, (*region)
+        Largest absolute scaled intensity.
+    recompute : see `unseam.decisions.settle_decisions`; it changes `probabilities`.
+    """
+
+    probabilities: Probabilities
+    brightness: NDArray[np.float32]
+    recompute: Callable[[NDArray[np.bool_]], float]
+
+
 def predict_region(prepared: Prepared, region: Region, *, on_tile: OnTile | None = None) -> Probabilities:
     """Probabilities of a region, (classes, *region), those that hang on rounding settled.
 
     Labels decided on them do not depend on the region, the tiles, or what was computed before.
     """
+    return settle_region(prepared, compute_region(prepared, region, on_tile=on_tile))
+
+
+def settle_region(prepared: Prepared, computed: Computed) -> Probabilities:
+    """The probabilities with those that hang on rounding settled, in place."""
+    settle_decisions(
+        computed.recompute,
+        computed.probabilities,
+        computed.brightness,
+        task=prepared.task,
+        objects=prepared.objects,
+    )
+    return computed.probabilities
+
+
+def compute_region(
+    prepared: Prepared, region: Region, *, before: int = 0, on_tile: OnTile | None = None
+) -> Computed:
+    """Probabilities of a region, nothing settled yet.
+
+    The tiles begin `before` more steps of the network's grid before the region than they must, which changes
+    nothing but the last digits.
+    """
+    inner = network_region(prepared, region)
+    plan, origin = tiles_of(prepared, inner, before=before)
     image = windowed(prepared.image, region, margin=_context(prepared))
     brightness = np.abs(image.read(region)).max(0)
     if prepared.is_resized:
-        probabilities, recompute = _resized_region(prepared, region, on_tile)
-    else:
-        origin = [a // grid * grid for (a, _), grid in zip(region, prepared.geometry.grid, strict=True)]
-        probabilities = _tiles(prepared, image, region, origin, on_tile)
-        cells = small_tiles(image.shape, prepared.geometry)
+        image = windowed(prepared.resized, inner, margin=_context(prepared))
+    tiled: Probabilities = apply_tiled(prepared.function, image, plan, origin=origin, on_tile=on_tile)
+    fine = tiled[(slice(None), *slices(inner, origin=origin))]
+    start, cells = [a for a, _ in inner], small_tiles(image.shape, prepared.geometry)
 
-        def recompute(undecided: NDArray[np.bool_]) -> float:
-            return settle(
-                prepared.function,
-                image,
-                cells,
-                result=probabilities,
-                undecided=undecided,
-                origin=[a for a, _ in region],
-            )
+    def settled(undecided: NDArray[np.bool_]) -> float:
+        return settle(prepared.function, image, cells, result=fine, undecided=undecided, origin=start)
 
-    settle_decisions(recompute, probabilities, brightness, task=prepared.task, objects=prepared.objects)
-    return probabilities
-
-
-def _context(prepared: Prepared) -> list[int]:
-    """What is read around a region: the halo of its tiles, and of the small ones that jut out of it."""
-    cells = smallest_tile(prepared.geometry)
-    return [halo + cell for halo, cell in zip(prepared.geometry.halo, cells, strict=True)]
-
-
-def _tiles(
-    prepared: Prepared, image: Source, region: Region, origin: Sequence[int], on_tile: OnTile | None
-) -> Probabilities:
-    """A region of the network's pixels; tiles begin at `origin`, on the grid, at or before the region."""
-    shape = [b - o for (_, b), o in zip(region, origin, strict=True)]
-    plan = plan_tiles(shape, prepared.geometry, prepared.tile)
-    result: Probabilities = apply_tiled(prepared.function, image, plan, origin=origin, on_tile=on_tile)
-    return result[(slice(None), *slices(region, origin=origin))]
-
-
-def _resized_region(
-    prepared: Prepared, region: Region, on_tile: OnTile | None
-) -> tuple[Probabilities, Callable[[NDArray[np.bool_]], float]]:
-    """The region by way of the network's pixels, and how to settle pixels of it."""
+    if not prepared.is_resized:
+        return Computed(fine, brightness, settled)
     old, new = prepared.resized.shape, prepared.image.shape
-    inner = needed(region, old=old, new=new)
-    origin = [a // grid * grid for (a, _), grid in zip(inner, prepared.geometry.grid, strict=True)]
-    image = windowed(prepared.resized, inner, margin=_context(prepared))
-    fine = _tiles(prepared, image, inner, origin, on_tile)
-    start = [a for a, _ in inner]
     probabilities = resample(fine, start, region, old=old, new=new)
-    cells = small_tiles(old, prepared.geometry)
 
     def recompute(undecided: NDArray[np.bool_]) -> float:
         pixels = np.argwhere(undecided) + np.array([a for a, _ in region], np.intp)
         needed_here = np.zeros(fine.shape[1:], bool)
         for index, _ in taps_of_pixels(pixels, old=old, new=new):
             needed_here[tuple((index - start).T)] = True
-        largest = settle(prepared.function, image, cells, result=fine, undecided=needed_here, origin=start)
+        largest = settled(needed_here)
         probabilities[:, undecided] = resample_at(fine, start, pixels, old=old, new=new)
         return largest
 
-    return probabilities, recompute
+    return Computed(probabilities, brightness, recompute)
+
+
+def network_region(prepared: Prepared, region: Region) -> Region:
+    """The network's pixels that a region of the image's own is made of."""
+    if not prepared.is_resized:
+        return region
+    return needed(region, old=prepared.resized.shape, new=prepared.image.shape)
+
+
+def tiles_of(prepared: Prepared, inner: Region, *, before: int = 0) -> tuple[TilePlan, list[int]]:
+    """The tiles of a region of the network's pixels, and where they begin: on the grid, at or before it."""
+    grid = prepared.geometry.grid
+    origin = [(a // step - before) * step for (a, _), step in zip(inner, grid, strict=True)]
+    shape = [b - o for (_, b), o in zip(inner, origin, strict=True)]
+    return plan_tiles(shape, prepared.geometry, prepared.tile), origin
+
+
+def _context(prepared: Prepared) -> list[int]:
+    """What is read around a region: the halo of its tiles, and of the small ones that jut out of it."""
+    cells = smallest_tile(prepared.geometry)
+    return [halo + cell for halo, cell in zip(prepared.geometry.halo, cells, strict=True)]
 
 
 def region_bytes(shape: Sequence[int], *, channels: int, classes: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,26 +38,27 @@ def symmetries(spatial_dims: int, tta: str) -> list[Symmetry]:
 
 
 def tile_function(
-    net: UNet, device: torch.device, versions: Sequence[Symmetry]
-) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    net: UNet, device: torch.device, versions: Sequence[Symmetry], *, dtype: torch.dtype = torch.float32
+) -> Callable[[NDArray[np.float32]], NDArray[Any]]:
     """Tile (C, *input) to probabilities (classes, *output), averaged over `versions`.
 
-    Each version is undone before averaging. All tiles have the same size and start on the same grid, so
-    they do when mirrored too: averaging changes nothing about seams.
+    `dtype` is that of the network's weights, in which all is computed. Each version is undone before
+    averaging. All tiles have the same size and start on the same grid, so they do when mirrored too:
+    averaging changes nothing about seams.
     """
 
     def predict_version(x: Tensor, turns: int, mirror: tuple[int, ...]) -> Tensor:
         x = torch.rot90(x, turns, (-2, -1)).flip(mirror)
         layout = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
-        p = torch.softmax(net(x.contiguous(memory_format=layout)).float(), dim=1)
+        p = torch.softmax(net(x.contiguous(memory_format=layout)).to(dtype), dim=1)
         return torch.rot90(p.flip(mirror), -turns, (-2, -1))
 
     @torch.inference_mode()
-    def predict_tile(tile: NDArray[np.float32]) -> NDArray[np.float32]:
-        x = torch.from_numpy(np.ascontiguousarray(tile))[None].to(device)
+    def predict_tile(tile: NDArray[np.float32]) -> NDArray[Any]:
+        x = torch.from_numpy(np.ascontiguousarray(tile))[None].to(device, dtype)
         with torch.backends.cudnn.flags(allow_tf32=False):  # 10 bits of mantissa are not float32
             total = sum(predict_version(x, turns, mirror)[0] for turns, mirror in versions)
-        mean: NDArray[np.float32] = (total / len(versions)).cpu().numpy()  # type: ignore[union-attr]
+        mean: NDArray[Any] = (total / len(versions)).cpu().numpy()  # type: ignore[union-attr]
         return mean
 
     return predict_tile
