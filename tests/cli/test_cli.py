@@ -24,7 +24,7 @@ from unseam.model.checkpoint import load_network, save_model
 from unseam.workflow.listener import SILENT, Step
 
 Folders = tuple[Path, Path]
-COMMANDS = ["train", "predict", "evaluate", "measure", "check", "info", "doctor", "demo"]
+COMMANDS = ["train", "predict", "evaluate", "measure", "verify", "check", "info", "doctor", "demo"]
 
 
 def shell(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:

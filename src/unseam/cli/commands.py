@@ -128,6 +128,35 @@ def measure(options: Namespace) -> int:
     return 0
 
 
+def verify(options: Namespace) -> int:
+    """`unseam verify`; 1 if the result depends on how the image was cut."""
+    from unseam.prediction import load_model
+    from unseam.streaming.job import ImageSpec
+    from unseam.streaming.plan import parse_bytes
+    from unseam.workflow.verifying import verify_file
+
+    model = load_model(options.model, device=options.device).with_objects(**_object_changes(options))
+    with listening() as listener:
+        verified = verify_file(
+            model,
+            ImageSpec(options.image, options.axes, options.select, options.pixel_size),
+            json_file=options.json,
+            picture=options.picture,
+            report=options.report,
+            overwrite=options.overwrite,
+            listener=listener,
+            regions=options.regions,
+            seed=options.seed,
+            tile=options.tile,
+            tta=options.tta,
+            rescale=not options.no_rescale,
+            memory=parse_bytes(options.memory) if options.memory else None,
+        )
+    for line in verified.lines:
+        print(line)
+    return 1 if verified.certificate.is_broken else 0
+
+
 def check(options: Namespace) -> int:
     """`unseam check`; 2 if something makes training impossible."""
     from unseam.workflow.checking import check_files

@@ -22,7 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"unseam {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_train, _predict, _evaluate, _measure, _check, _info, _doctor, _demo):
+    for add in (_train, _predict, _evaluate, _measure, _verify, _check, _info, _doctor, _demo):
         add(commands)
     return parser
 
@@ -84,37 +84,13 @@ def _predict(commands: Any) -> None:
         help="largest tile, pixels; changes time and memory, never the result (default: auto)",
     )
     command.add_argument(
-        "--tta",
-        choices=("none", "mirror", "rotate"),
-        default="none",
-        help="average over mirrored, or mirrored and rotated versions (default: none)",
-    )
-    command.add_argument(
         "--save",
         metavar="LIST",
         help="what to write (default: labels,probabilities,table,overlay; of an image in blocks "
         "labels,table,overlay; there also parquet)",
     )
-    command.add_argument(
-        "--select", metavar="PART", help="the part that is meant, as t=0,c=1,z=5,level=0,y=0:4096,x=0:4096"
-    )
     command.add_argument("--split", help="of a CSV file, the rows to take, as test")
-    command.add_argument(
-        "--set",
-        metavar="K=V",
-        action="append",
-        default=[],
-        help="how probabilities become objects, as objects.threshold=0.6; also low_threshold, grow, "
-        "min_size, fill_holes (default: as chosen in training)",
-    )
-    command.add_argument("--axes", help="axes of images whose file does not state them, as TYX or ZYX")
-    command.add_argument(
-        "--pixel-size", type=float, metavar="UM", help="pixel size where none is stated, micrometres"
-    )
-    command.add_argument(
-        "--no-rescale", action="store_true", help="do not bring images to the pixel size of the model"
-    )
-    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
+    _of_images(command)
     command.add_argument("--resume", action="store_true", help="do only the images whose results are missing")
     large = command.add_argument_group("images larger than memory, in blocks (OME-Zarr, huge TIFF)")
     large.add_argument(
@@ -137,6 +113,35 @@ def _predict(commands: Any) -> None:
     _overwrite(command)
 
 
+def _of_images(command: argparse.ArgumentParser) -> None:
+    """What else decides a prediction."""
+    command.add_argument(
+        "--tta",
+        choices=("none", "mirror", "rotate"),
+        default="none",
+        help="average over mirrored, or mirrored and rotated versions (default: none)",
+    )
+    command.add_argument(
+        "--select", metavar="PART", help="the part that is meant, as t=0,c=1,z=5,level=0,y=0:4096,x=0:4096"
+    )
+    command.add_argument(
+        "--set",
+        metavar="K=V",
+        action="append",
+        default=[],
+        help="how probabilities become objects, as objects.threshold=0.6; also low_threshold, grow, "
+        "min_size, fill_holes (default: as chosen in training)",
+    )
+    command.add_argument("--axes", help="axes of images whose file does not state them, as TYX or ZYX")
+    command.add_argument(
+        "--pixel-size", type=float, metavar="UM", help="pixel size where none is stated, micrometres"
+    )
+    command.add_argument(
+        "--no-rescale", action="store_true", help="do not bring images to the pixel size of the model"
+    )
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
+
+
 def _evaluate(commands: Any) -> None:
     command = _command(commands, "evaluate", "score predicted labels against the truth")
     command.add_argument("true", metavar="TRUE", help="true labels: a file or a folder")
@@ -155,6 +160,29 @@ def _measure(commands: Any) -> None:
     command.add_argument("images", metavar="IMAGES", nargs="?", help="images, for intensities")
     command.add_argument("--out", metavar="TABLE.csv", required=True, help="the table")
     _config_options(command, DataConfig, only=("task", "ignore", "pixel_size", "axes"))
+    _overwrite(command)
+
+
+def _verify(commands: Any) -> None:
+    command = _command(
+        commands, "verify", "prove on your own image that the result does not depend on how it was cut"
+    )
+    command.add_argument("model", metavar="MODEL", help="model.safetensors, or the folder of a run")
+    command.add_argument("image", metavar="IMAGE", help="an image of any size, or an OME-Zarr folder")
+    command.add_argument(
+        "--regions", type=int, default=8, metavar="N", help="regions to look at (default: %(default)s)"
+    )
+    command.add_argument("--seed", type=int, default=0, help="of their places (default: %(default)s)")
+    command.add_argument(
+        "--tile", default="auto", metavar="auto|N", help="largest tile that is tried (default: auto)"
+    )
+    command.add_argument(
+        "--memory", metavar="SIZE", help="compare the whole image where it takes less (default: half of free)"
+    )
+    command.add_argument("--picture", metavar="FILE.png", help="draw where results differ the most")
+    command.add_argument("--report", metavar="PAGE.html", help="write a page with picture and numbers")
+    command.add_argument("--json", metavar="FILE", help="write every number here")
+    _of_images(command)
     _overwrite(command)
 
 
