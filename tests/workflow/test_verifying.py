@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,15 @@ from numpy.typing import NDArray
 from tests.broken import with_seams
 from tests.tiny import samples, trained_run, untrained
 
+from unseam import normalize
 from unseam.config import ObjectConfig
 from unseam.errors import ConfigError, InputError, OutputExistsError, ShapeError
 from unseam.geometry import Geometry
 from unseam.grid import Region
 from unseam.io.images import write_png, write_tiff
+from unseam.io.ome_zarr.layout import Layout
+from unseam.io.ome_zarr.write import create, write
+from unseam.io.source import Source
 from unseam.prediction import Model, Prepared, load_model, region
 from unseam.streaming import passes
 from unseam.streaming.job import ImageSpec
@@ -154,6 +159,30 @@ def test_where_the_whole_does_not_fit_its_regions_are_compared(model: Model, cel
     assert found.lines[-1] == "the whole image was not compared: it does not fit into memory"
 
 
+def test_an_image_that_does_not_fit_is_never_read_at_once(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, largest = samples(1, size=160, seed=9)[0].image, []
+    layout = Layout("CYX", image.shape, image.dtype, chunk=(32, 32), spacing=(0.5, 0.5))
+    create(tmp_path / "image.zarr", layout)
+    write(tmp_path / "image.zarr", ((0, 160), (0, 160)), image)
+
+    class Watched(ImageSpec):
+        def open(self) -> tuple[Source, ...]:
+            (source,) = super().open()
+
+            def read(part: Region) -> Array:
+                largest.append(math.prod(b - a for a, b in part))
+                return source.read(part)
+
+            return (replace(source, read=read),)
+
+    monkeypatch.setitem(normalize.PART, 2, 64)
+    found = verified(model, Watched(str(tmp_path / "image.zarr")), memory=1, regions=4)
+    assert not found.certificate.is_broken and len(found.certificate.cuts) >= 20
+    assert max(largest) <= 96 * 96 < image.size / 2
+
+
 def test_the_seed_decides_the_regions(model: Model, cells: ImageSpec) -> None:
     def places(seed: int) -> list[Region]:
         found = verified(model, cells, memory=1, regions=4, seed=seed)
@@ -284,7 +313,7 @@ def test_progress_is_told_with_the_time_left(model: Model, cells: ImageSpec) -> 
     verified(model, cells, listener=Listener(lines.append, steps.append), regions=2)
     fractions = [step.fraction for step in steps if step.name == "verifying"]
     assert len(fractions) > 50 and fractions == sorted(fractions) and 0.9 < fractions[-1] < 1
-    assert any(step.seconds_left for step in steps)
+    assert any(step.seconds_left for step in steps) and steps[-1].detail.endswith(" million pixels")
     assert sum(line.startswith("region ") for line in lines) == 2
     assert sum(line.startswith("whole image, ") for line in lines) == 4
 

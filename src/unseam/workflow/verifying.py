@@ -181,7 +181,8 @@ class _Work:
     def done(self, pixels: float) -> None:
         """Tell of more pixels; those that were not foreseen, as of a cut done again, never complete it."""
         self._done = min(self._done + pixels, 0.999 * self._total)
-        self._countdown.done(self._done)
+        million = f"{self._done / 1e6:.1f} of {self._total / 1e6:.1f} million pixels"
+        self._countdown.done(self._done, million)
 
 
 def _open(model: Model, image: ImageSpec) -> tuple[ImageSpec, Source]:
