@@ -18,7 +18,8 @@ from unseam.io.source import Source
 from unseam.prediction import Model, Prepared
 from unseam.prediction.region import whole_of
 from unseam.streaming.job import ImageSpec
-from unseam.streaming.run import NAMES, Reporter, Wanted, stream
+from unseam.streaming.run import NAMES, stream
+from unseam.streaming.wanted import Reporter, Wanted
 from unseam.verification.cuts import Cut, odd_tile, reference_tile
 from unseam.verification.record import Evidence, LabelCheck
 from unseam.verification.regions import OnWork
