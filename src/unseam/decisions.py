@@ -13,7 +13,7 @@ from unseam.geometry import Geometry
 from unseam.instances import segment
 from unseam.tiling import TilePlan, plan_tiles
 
-ROUNDING = 2.5e-6
+ROUNDING = 5e-6
 """What tiles of other sizes change at least, in float32; see `settle_decisions`."""
 SAFETY = 4.0
 SMALLEST_CELL = 8
@@ -117,9 +117,12 @@ def decision_margin(
     if task == "semantic":
         second, first = np.partition(probabilities, -2, axis=0)[-2:]
         return np.asarray((first - second) / 2)
-    foreground = 1 - probabilities[0]
-    thresholds = {_threshold(objects), objects.low_threshold or 0.0} - {0.0}
-    return np.min([np.abs(foreground - t) for t in sorted(thresholds)], axis=0) if thresholds else None
+    foreground, margin = 1 - probabilities[0], None
+    for threshold in sorted({_threshold(objects), objects.low_threshold or 0.0} - {0.0}):
+        apart = np.subtract(foreground, np.float32(threshold))
+        np.abs(apart, out=apart)
+        margin = apart if margin is None else np.minimum(margin, apart, out=margin)
+    return margin
 
 
 def _threshold(objects: ObjectConfig) -> float:

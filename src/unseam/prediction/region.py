@@ -167,7 +167,7 @@ def compute_region(
     inner = network_region(prepared, region)
     plan, origin = tiles_of(prepared, inner, before=before)
     image = windowed(prepared.image, region, margin=_context(prepared))
-    brightness = np.abs(image.read(region)).max(0)
+    brightness = _brightness(image.read(region))
     if prepared.is_resized:
         image = windowed(prepared.resized, inner, margin=_context(prepared))
     tiled: Probabilities = apply_tiled(prepared.function, image, plan, origin=origin, on_tile=on_tile)
@@ -192,6 +192,14 @@ def compute_region(
         return largest
 
     return Computed(probabilities, brightness, recompute)
+
+
+def _brightness(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Largest absolute intensity of each pixel over the channels."""
+    brightness: NDArray[np.float32] = np.abs(image[0])
+    for channel in image[1:]:
+        np.maximum(brightness, np.abs(channel), out=brightness)
+    return brightness
 
 
 def network_region(prepared: Prepared, region: Region) -> Region:

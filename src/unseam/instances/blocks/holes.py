@@ -111,4 +111,7 @@ def fill_block(labels: Labels, owner: Labels, region: Region, shape: Sequence[in
             f"the block has {count} background regions, and owners are given for {len(owner)}; give the "
             "labels that find_holes saw, not yet filled, and the owners of this block"
         )
-    return labels[inner] + np.concatenate([[0], owner]).astype(np.int32)[regions[inner]]
+    enclosed = np.concatenate([[False], owner > 0])[regions[inner]]
+    filled = labels[inner].copy()
+    filled[enclosed] = owner[regions[inner][enclosed] - 1]
+    return filled
