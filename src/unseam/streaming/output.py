@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +22,10 @@ from unseam.streaming.job import Job
 from unseam.streaming.picture import draw
 from unseam.streaming.plan import StreamPlan
 from unseam.streaming.wanted import Wanted
-from unseam.streaming.work import chunk_of, has_table, load_record, load_table, save_table
+from unseam.streaming.work import has_table, load_record, load_table, save_table
 
+CHUNK = {2: 512, 3: 64}
+"""Pixels per axis of a chunk of the output."""
 WRITTEN = "written"
 """Name of the table that says that the labels of an image are written."""
 
@@ -85,20 +88,26 @@ class Output:
     def finish(self, jobs: Sequence[Job], *, threads: int, step: Callable[[str, float, int], None]) -> int:
         """Make tables, picture and coarser levels, and put everything in its place; how many objects."""
         made = self._made
-        for kind, write in (("table", write_csv), ("parquet", write_parquet)):
-            if kind in made:
-                write(self._batches(jobs), made[kind], overwrite=True)
-        if "overlay" in made:
-            write_png(made["overlay"], draw(jobs[0]), overwrite=True)
-        for path in filter(Path.exists, self.arrays.values()):
-            build_pyramid(
-                path, threads=threads, on_step=lambda done, total: step("coarser levels", done, total)
-            )
+        with ThreadPoolExecutor(1) as beside:
+            tables = beside.submit(self._write_tables, jobs)
+            if "overlay" in made:
+                write_png(made["overlay"], draw(jobs[0]), overwrite=True)
+            for path in filter(Path.exists, self.arrays.values()):
+                build_pyramid(
+                    path, threads=threads, on_step=lambda done, total: step("coarser levels", done, total)
+                )
+            tables.result()
         count = sum(_objects_of(job) for job in jobs)
         for kind, target in sorted(self.wanted.targets().items(), key=lambda item: item[0] == "labels"):
             put_in_place(made[kind], target)  # labels last: where they are, all is there
         shutil.rmtree(self.folder)
         return count
+
+    def _write_tables(self, jobs: Sequence[Job]) -> None:
+        made = self._made
+        for kind, write in (("table", write_csv), ("parquet", write_parquet)):
+            if kind in made:
+                write(self._batches(jobs), made[kind], overwrite=True)
 
     def _batches(self, jobs: Sequence[Job]) -> Iterator[ObjectTable]:
         """The tables of all time points, one after the other."""
@@ -109,6 +118,13 @@ class Output:
                     table.add(number, from_arrays(load_record(job.folder, "write", number)))
                 batches = table.batches()
                 yield from prepended(batches, frame=job.frame) if self.is_series else batches
+
+
+def chunk_of(block: tuple[int, ...]) -> tuple[int, ...]:
+    """What is kept together within a block: what a viewer loads at once."""
+    return tuple(
+        next(n for n in range(min(size, CHUNK[len(block)]), 0, -1) if size % n == 0) for size in block
+    )
 
 
 def put_in_place(made: Path, target: Path) -> None:

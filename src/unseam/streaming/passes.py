@@ -44,19 +44,18 @@ from unseam.measure import quantise, sum_block
 from unseam.prediction import predict_region
 from unseam.streaming.job import Job, prepared_of, source_of
 from unseam.streaming.picture import keep_part
+from unseam.streaming.scratch import Scratch
 from unseam.streaming.work import (
     has_table,
     load_record,
     load_table,
-    read_scratch,
     save_record,
     save_table,
-    write_scratch,
 )
 
 NEIGHBOURS = 64
 """Records kept in memory while blocks are joined: each is looked at once more for each axis."""
-CORES, GROWN, FOREGROUND = "cores.zarr", "grown.zarr", "foreground.zarr"
+CORES, GROWN, FOREGROUND = "cores", "grown", "foreground"
 
 
 def predict_block(job: Job, number: int) -> None:
@@ -74,8 +73,8 @@ def predict_block(job: Job, number: int) -> None:
         core, growable = to_masks(probabilities, prepared.objects)
         block, summary = find_cores(core, growable, region, job.shape)
     if job.table:
-        write_scratch(job.folder / FOREGROUND, region, quantise(chosen.clip(0, 1)))
-    write_scratch(job.folder / CORES, region, block)
+        _scratch(job, FOREGROUND).write(number, quantise(chosen.clip(0, 1)))
+    _scratch(job, CORES).write(number, block)
     save_record(job.folder, "predict", number, to_arrays(summary))
 
 
@@ -92,7 +91,7 @@ def grow_block_of(job: Job, number: int) -> None:
     pixels = prepared_of(job).objects.grow or 0
     cores = _numbered_cores(job, job.grid.region(number, margin=pixels))
     block, summary = grow_block(cores, pixels, job.grid.region(number), job.shape)
-    write_scratch(job.folder / GROWN, job.grid.region(number), block)
+    _scratch(job, GROWN).write(number, block)
     save_record(job.folder, "grow", number, to_arrays(summary))
 
 
@@ -129,7 +128,7 @@ def write_block(job: Job, number: int) -> None:
     region, prepared = job.grid.region(number), prepared_of(job)
     classes = None
     if prepared.task == "semantic":
-        local = read_scratch(job.folder / CORES, region)
+        local = _scratch(job, CORES).read(region)
         summary = from_arrays(CoreSummary, load_record(job.folder, "predict", number))
         classes = apply_numbers(local, summary.classes)
         objects = apply_numbers(local, _part(job, "core", number))
@@ -149,10 +148,16 @@ def write_block(job: Job, number: int) -> None:
             objects,
             origin=[a for a, _ in region],
             image=image,
-            probabilities=read_scratch(job.folder / FOREGROUND, region),
+            probabilities=_scratch(job, FOREGROUND).read(region),
             classes=classes,
         ).to_arrays()
     save_record(job.folder, "write", number, arrays)
+
+
+def _scratch(job: Job, name: str) -> Scratch:
+    """An array between the passes."""
+    rim = max(1, prepared_of(job).objects.grow or 0)
+    return Scratch(job.folder / name, job.grid, "uint16" if name == FOREGROUND else "int32", rim)
 
 
 def _record(job: Job, kind: str, what: type[Any], number: int) -> Any:
@@ -174,18 +179,18 @@ def _part(job: Job, name: str, number: int) -> Labels:
 def _numbered_cores(job: Job, region: Region) -> Labels:
     """Cores with the numbers of the whole image, from as many blocks as the region touches."""
     origin = [a for a, _ in region]
-    cores = np.empty([b - a for a, b in region], np.int32)
+    cores = _scratch(job, CORES).read(region)
     for number in job.grid.overlapping(region):
         common = tuple(
             (max(a, low), min(b, high))
             for (a, b), (low, high) in zip(region, job.grid.region(number), strict=True)
         )
-        part = read_scratch(job.folder / CORES, common)
-        cores[slices(common, origin=origin)] = apply_numbers(part, _part(job, "core", number))
+        part = cores[slices(common, origin=origin)]
+        part[...] = apply_numbers(part, _part(job, "core", number))
     return cores
 
 
 def _objects(job: Job, region: Region) -> Labels:
     """Objects with their final numbers, before holes are filled."""
-    grown = read_scratch(job.folder / GROWN, region)
+    grown = _scratch(job, GROWN).read(region)
     return apply_numbers(grown, np.asarray(load_table(job.folder, "final")[1:]))

@@ -29,7 +29,6 @@ from unseam.streaming.wanted import Reporter, Streamed, Wanted
 from unseam.streaming.work import (
     await_records,
     begin,
-    create_scratch,
     decide,
     has_record,
     has_table,
@@ -197,12 +196,7 @@ class _Run:
         """All passes over one image; how many blocks were predicted before."""
         if is_written(job):
             return len(job.grid)
-        arrays = [(passes.CORES, "int32")]
         semantic = self.model.header.task == "semantic"
-        arrays += [] if semantic else [(passes.GROWN, "int32")]
-        arrays += [(passes.FOREGROUND, "uint16")] if job.table else []
-        for name, dtype in arrays:
-            create_scratch(job.folder / name, job.shape, job.block, dtype)
         done = self._pass("predict", passes.predict_block, job, seconds)
         steps: list[tuple[str, Task, Callable[[Job], None] | None]] = []
         if not semantic:

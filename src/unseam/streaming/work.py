@@ -17,19 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
-from zarr.codecs import ZstdCodec
 
 from unseam.errors import OutputError, OutputExistsError
-from unseam.grid import Region, slices
 from unseam.io.atomic import replacing
-from unseam.io.ome_zarr.write import writing
 
 MANIFEST, LOCK = "manifest.json", "lock"
-CHUNK = {2: 512, 3: 64}
-"""Pixels per axis."""
 Array = NDArray[Any]
 
 
@@ -129,46 +123,6 @@ def _empty(folder: Path) -> None:
             shutil.rmtree(entry)
         elif entry.name != LOCK:
             entry.unlink()
-
-
-# Arrays between the passes
-
-
-def create_scratch(path: Path, shape: tuple[int, ...], block: tuple[int, ...], dtype: str) -> None:
-    """An array in which each block is one file, and parts of a block are read alone."""
-    if path.exists():
-        return
-    with writing(path):
-        zarr.create_array(
-            path,
-            shape=shape,
-            chunks=chunk_of(block),
-            shards=block,
-            dtype=dtype,
-            compressors=ZstdCodec(level=1),
-            fill_value=0,
-        )
-
-
-def chunk_of(block: tuple[int, ...]) -> tuple[int, ...]:
-    """What is kept together within a block: what a viewer loads at once."""
-    return tuple(_divisor(size, CHUNK[len(block)]) for size in block)
-
-
-def _divisor(size: int, most: int) -> int:
-    """The largest divisor of `size` that is at most `most`."""
-    return next(n for n in range(min(size, most), 0, -1) if size % n == 0)
-
-
-def read_scratch(path: Path, region: Region) -> Array:
-    """A region of an array."""
-    return np.asarray(zarr.open_array(path, mode="r")[slices(region)])
-
-
-def write_scratch(path: Path, region: Region, array: Array) -> None:
-    """Write a block of an array."""
-    with writing(path):
-        zarr.open_array(path, mode="r+")[slices(region)] = array
 
 
 # Records of blocks: a block is done when its record is there

@@ -7,6 +7,7 @@ import os
 from functools import partial
 from itertools import product
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from unseam.io.decoded import check_numeric, damaged
 from unseam.io.ome_zarr.metadata import Level, Multiscale, read_multiscale
 from unseam.io.stored import Missing, Stored
 from unseam.io.units import micrometres
+
+ONE_AT_A_TIME = Lock()
+"""zarr has one event loop; two threads that use it at once take some three times as long as in turn."""
 
 
 def open_zarr(path: Path, *, axes: str | None = None, level: int = 0) -> Stored:
@@ -106,7 +110,8 @@ def _lengths(image: Multiscale, level: Level, names: str) -> tuple[dict[str, flo
 
 def _read(path: Path, array: zarr.Array[Any], region: Region) -> NDArray[Any]:
     try:
-        return np.asarray(array[slices(region)])
+        with ONE_AT_A_TIME:
+            return np.asarray(array[slices(region)])
     except Exception as error:  # damaged chunks make the codecs raise nearly anything
         raise damaged(path, error) from error
 

@@ -24,7 +24,7 @@ from unseam.grid import Region, slices
 from unseam.io.atomic import refuse_existing
 from unseam.io.ome_zarr.layout import Layout
 from unseam.io.ome_zarr.metadata import read_multiscale
-from unseam.io.ome_zarr.read import open_array
+from unseam.io.ome_zarr.read import ONE_AT_A_TIME, open_array
 
 _ZSTD_LEVEL = 1
 
@@ -181,7 +181,7 @@ def write_level(path: Path, level: int, layout: Layout, region: Region, pixels: 
     if pixels.dtype != layout.dtype:
         raise InputError(f"pixels of type {pixels.dtype} were given for {path}, which holds {layout.dtype}")
     file = path / str(level) / (".zarray" if layout.version == "0.4" else "zarr.json")
-    with writing(path):
+    with writing(path), ONE_AT_A_TIME:
         _open(file.parent.absolute(), _version_of(file))[slices(region)] = pixels
 
 
