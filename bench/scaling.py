@@ -83,9 +83,9 @@ class Measured:
 
 def predict(model: Path, image: Path, out: Path, *options: str) -> Measured:
     """`unseam predict` as a process; its peak resident memory, workers not counted."""
-    for path in (out, out.with_suffix(".csv"), out.with_name(f"{out.name}.part")):
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "unseam", "predict", str(model), str(image), "--out", str(out), *options]
+    shutil.rmtree(out.with_name(f"{out.name}.part"), ignore_errors=True)
+    command = [sys.executable, "-m", "unseam", "predict", str(model), str(image), "--out", str(out)]
+    command += ["--overwrite", *options]
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)

@@ -82,7 +82,8 @@ class Scratch:
                 self._read_block(number, region, result, origin)
             except (OSError, ValueError, RuntimeError) as error:
                 raise FileReadError(
-                    f"cannot read {self._path(number)} ({error}); remove the folder of half-done work to start again"
+                    f"cannot read {self._path(number)} ({error}); remove the folder of half-done work to "
+                    "start again"
                 ) from error
         return result
 
