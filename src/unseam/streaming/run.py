@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,7 +42,13 @@ WORTH_TIMING = 20
 """Tiles below which it is not worth measuring how long one takes."""
 WORTH_SAYING = 2.0
 """Seconds below which nobody wants to know beforehand."""
-NAMES = {"predict": "predicting", "grow": "growing", "holes": "looking for holes", "write": "writing labels"}
+NAMES = {
+    "join": "joining",
+    "predict": "predicting",
+    "grow": "growing",
+    "holes": "looking for holes",
+    "write": "writing labels",
+}
 
 
 def stream(
@@ -117,6 +124,8 @@ class _Run:
             jobs.append(job)
         with _timed(seconds, "finishing"):
             count = self.output.finish(jobs, threads=self._threads, step=self.reporter.step)
+        if sum(seconds.values()) >= WORTH_SAYING:
+            self.reporter.say(in_passes(seconds, len(self.sources) * math.prod(plan.shape)))
         return Streamed(count, seconds, resumed)
 
     @property
@@ -251,6 +260,13 @@ def _changed(path: Path) -> float:
     """When an image was last changed, as far as a look at its metadata tells."""
     files = [path / name for name in ("zarr.json", ".zattrs")] if path.is_dir() else [path]
     return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
+
+
+def in_passes(seconds: Mapping[str, float], pixels: int) -> str:
+    """How long it took, and what took how long."""
+    total = sum(seconds.values())
+    passes = ", ".join(f"{NAMES.get(kind, kind)} {in_words(spent)}" for kind, spent in seconds.items())
+    return f"{in_words(total)}, {pixels / total / 1e6:.2f} million pixels a second: {passes}"
 
 
 def in_words(seconds: float) -> str:
