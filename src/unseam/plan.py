@@ -237,8 +237,9 @@ def is_tiled(fp: Fingerprint) -> bool:
 def _gap(fp: Fingerprint) -> int:
     """One pixel between objects that lie in background; where they tile, a boundary on both sides.
 
-    With hardly any background the gap is all that the network learns of it, and it lies on every object's
-    surface: a boundary that is centred there, and that growing takes back to the pixel, is the better target.
+    With hardly any background the gap is all that the network learns of it. Growing gives a gap with two
+    sides back, but for the thinnest objects, and not one with a single side: how much that is worth, and
+    that short runs do not show it, is in docs/experiments.md.
     """
     return 2 if is_tiled(fp) else 1
 
