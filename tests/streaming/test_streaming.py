@@ -36,7 +36,7 @@ Array = NDArray[Any]
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    return load_model(trained_run(tmp_path_factory), device="cpu")
+    return load_model(trained_run(tmp_path_factory), device="cpu").with_objects(threshold=0.35, min_size=2)
 
 
 @pytest.fixture(scope="module")
