@@ -337,6 +337,7 @@ def test_a_run_that_is_killed_goes_on(model: Model, tmp_path: Path) -> None:
     out = tmp_path / "out.zarr"
     command = [sys.executable, "-m", "unseam", "predict", str(model.path), str(tmp_path / "image.tif")]
     command += ["--out", str(out), "--block", "16"]
+    command += ["--set", "objects.threshold=0.35", "--set", "objects.min_size=2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
     records = work_folder(out) / "frame-00000" / "predict"
     deadline = time.monotonic() + 60
