@@ -34,7 +34,14 @@ def to_labels(probabilities: NDArray[np.float32], task: str, objects: ObjectConf
 
 
 def to_classes(probabilities: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Class of the largest probability."""
+    """Class of the largest probability.
+
+    Raises
+    ------
+    InputError
+        If a probability is NaN.
+    """
+    _refuse_nan(probabilities[0])
     classes: NDArray[np.int32] = probabilities.argmax(0).astype(np.int32)
     return classes
 
@@ -50,10 +57,14 @@ def to_masks(
         If a probability is NaN.
     """
     foreground = 1 - probabilities[0]
-    if np.isnan(foreground).any():
-        raise InputError("the network gives NaN; train the model again, at a lower learning rate")
+    _refuse_nan(foreground)
     low = objects.low_threshold or 0.0
     return foreground > _threshold(objects), foreground > low if low > 0 else None
+
+
+def _refuse_nan(probabilities: NDArray[np.float32]) -> None:
+    if np.isnan(probabilities).any():
+        raise InputError("the network gives NaN; train the model again, at a lower learning rate")
 
 
 def settle_decisions(

@@ -12,11 +12,13 @@ from tests.tiny import untrained
 from unseam.errors import ConfigError
 from unseam.io.source import Source
 from unseam.streaming import plan as planning
+from unseam.streaming.output import chunk_of
 from unseam.streaming.plan import (
     StreamPlan,
     base_bytes,
     in_bytes,
     parse_bytes,
+    plan_of,
     plan_stream,
     time_tile,
 )
@@ -69,6 +71,26 @@ def test_another_pixel_size_changes_the_tiles_not_the_blocks() -> None:
     finer = plan_stream(model, image(4096, 4096, spacing=(0.25, 0.25)))
     assert finer.block == same.block and finer.tiles * 4 == same.tiles
     assert plan_stream(model, image(4096, 4096, spacing=(0.25, 0.25)), rescale=False).tiles == same.tiles
+
+
+def test_what_is_read_at_the_image_s_own_resolution_counts() -> None:
+    model = untrained(spacing=(1.0, 1.0))
+    plans = [plan_stream(model, image(9000, 9000, spacing=(s, s)), block=2048) for s in (1.0, 0.5, 0.1)]
+    assert plans[0].memory < plans[2].memory
+
+
+@pytest.mark.parametrize("depth", [67, 97, 5, 193])
+def test_blocks_of_volumes_are_whole_chunks_of_some_size(depth: int) -> None:
+    model = untrained(dims=3)
+    plan = plan_stream(model, image(depth, 500, 500))
+    assert min(chunk_of(plan.block)) >= min(32, depth)
+    assert all(size % chunk == 0 for size, chunk in zip(plan.block, chunk_of(plan.block), strict=True))
+
+
+def test_a_plan_that_was_decided_is_described() -> None:
+    plan = plan_stream(untrained(), image(9000, 9000), block=500, tile=100)
+    again = plan_of(untrained(), image(9000, 9000), block=plan.block, tile=plan.tile)
+    assert again == plan
 
 
 def test_in_words() -> None:

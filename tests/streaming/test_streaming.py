@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,13 +16,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import zarr
 from filelock import FileLock
 from numpy.typing import NDArray
 from tests.tiny import samples, trained_run, untrained
 
-from unseam.errors import OutputError, OutputExistsError, ShapeError
+from unseam.errors import InputError, OutputError, OutputExistsError, ShapeError
 from unseam.io.images import write_tiff
+from unseam.io.ome_zarr.layout import Layout
+from unseam.io.ome_zarr.write import create, write
 from unseam.model.checkpoint import save_model
 from unseam.prediction import Model, Segmentation, load_model
 from unseam.streaming import output
@@ -159,6 +163,9 @@ class Shuffled:
     def hold(self, key: str, model: Model) -> None:
         Threads().hold(key, model)
 
+    def forget(self, key: str) -> None:
+        Threads().forget(key)
+
     def run(self, task: Task, job: Job, numbers: Sequence[int], on_block: OnBlock) -> None:
         order = np.random.default_rng(self.seed).permutation(list(numbers)).tolist()
         Threads(1).run(task, job, order, on_block)
@@ -187,6 +194,9 @@ class Failing:
 
     def hold(self, key: str, model: Model) -> None:
         Threads().hold(key, model)
+
+    def forget(self, key: str) -> None:
+        Threads().forget(key)
 
     def run(self, task: Task, job: Job, numbers: Sequence[int], on_block: OnBlock) -> None:
         if task.__name__ == self.task:
@@ -288,11 +298,88 @@ def test_a_full_disk_is_told_and_what_is_done_stays_done(
     np.testing.assert_array_equal(labels_of(tmp_path / "out.zarr"), whole(model, cells).labels)
 
 
+def test_a_kill_while_the_work_is_removed_leaves_nothing_to_go_on_with(
+    model: Model, cells: ImageSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, rmtree = tmp_path / "out.zarr", shutil.rmtree
+
+    def killed(path: Path, **options: Any) -> None:
+        if Path(path).name.startswith("frame"):
+            raise KeyboardInterrupt
+        rmtree(path, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        streamed(model, cells, out, block=64)
+    monkeypatch.undo()
+    assert streamed(model, cells, out, block=64, overwrite=True).resumed == 0
+    np.testing.assert_array_equal(labels_of(out), whole(model, cells).labels)
+
+
+def test_an_empty_work_folder_is_no_work(model: Model, cells: ImageSpec, tmp_path: Path) -> None:
+    work_folder(tmp_path / "out.zarr").mkdir()
+    (tmp_path / "out.csv").write_text("mine")
+    with pytest.raises(OutputExistsError, match=r"out\.csv exists already"):
+        streamed(model, cells, tmp_path / "out.zarr")
+    assert (tmp_path / "out.csv").read_text() == "mine"
+
+
+def test_results_alone_may_be_replaced_and_not_the_work_of_another_command(
+    model: Model, cells: ImageSpec, tmp_path: Path
+) -> None:
+    assert model.path is not None
+    wanted = Wanted(tmp_path / "out.zarr", block=64)
+    with pytest.raises(OutputError):
+        stream(model, model.path, cells, wanted, executor=Failing(5, "predict_block"))
+    with pytest.raises(OutputExistsError, match="half-done work of another command"):
+        stream(model, model.path, cells, replace(wanted, tta="mirror", replace=True))
+    (tmp_path / "out.csv").write_text("old")
+    assert stream(model, model.path, cells, replace(wanted, replace=True)).resumed == 5
+
+
+def test_no_result_takes_the_place_of_the_image_or_of_what_is_no_result(model: Model, tmp_path: Path) -> None:
+    image = samples(1, size=40, seed=1)[0].image[0]
+    layout = Layout("YX", (40, 40), image.dtype, chunk=(40, 40), spacing=(0.5, 0.5))
+    create(tmp_path / "plate.zarr/well", layout)
+    write(tmp_path / "plate.zarr/well", ((0, 40), (0, 40)), image)
+    zarr.create_group(tmp_path / "plate.zarr")
+    spec = ImageSpec(str(tmp_path / "plate.zarr/well"))
+    with pytest.raises(OutputExistsError, match=r"plate\.zarr holds the image .*well; choose another --out"):
+        streamed(model, spec, tmp_path / "plate.zarr", overwrite=True)
+    (tmp_path / "file.zarr").write_text("")
+    with pytest.raises(OutputExistsError, match=r"file\.zarr is a file that unseam did not write"):
+        streamed(model, spec, tmp_path / "file.zarr", overwrite=True)
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(OutputExistsError, match=r"folder\.csv is a folder that unseam did not write"):
+        streamed(model, spec, tmp_path / "folder.zarr", overwrite=True)
+    (tmp_path / "mine.zarr").mkdir()
+    with pytest.raises(OutputExistsError, match=r"mine\.zarr is a folder that unseam did not write"):
+        streamed(model, spec, tmp_path / "mine.zarr", overwrite=True)
+
+
+def test_where_the_pixel_size_is_given_a_part_lies_in_micrometres(model: Model, tmp_path: Path) -> None:
+    write_tiff(tmp_path / "image.tif", samples(1, size=96, seed=1)[0].image[0], axes="YX")
+    spec = ImageSpec(str(tmp_path / "image.tif"), select="y=40:96, x=8:96", pixel_size=0.5)
+    streamed(model, spec, tmp_path / "out.zarr", save=("labels",))
+    (written,) = ImageSpec(str(tmp_path / "out.zarr")).open()
+    assert written.spacing == (0.5, 0.5) and written.origin == (20.0, 4.0)
+
+
+def test_a_network_that_gives_nan_is_told(tmp_path: Path) -> None:
+    write_tiff(tmp_path / "image.tif", np.arange(1600).reshape(40, 40).astype(np.uint16), axes="YX")
+    for task in ("instances", "semantic"):
+        model = untrained(task=task)
+        with torch.no_grad():
+            next(model.network.parameters()).fill_(float("nan"))
+        model = saved(model, tmp_path / f"{task}.safetensors")
+        with pytest.raises(InputError, match="the network gives NaN; train the model again"):
+            streamed(model, ImageSpec(str(tmp_path / "image.tif")), tmp_path / f"{task}.zarr", save=())
+
+
 def test_two_runs_cannot_write_one_output(model: Model, cells: ImageSpec, tmp_path: Path) -> None:
     out = tmp_path / "out.zarr"
-    work_folder(out).mkdir()
     with (
-        FileLock(work_folder(out) / "lock"),
+        FileLock(tmp_path / ".out.zarr.lock"),
         pytest.raises(OutputError, match=r"another run is writing .*out\.zarr; wait until it has ended"),
     ):
         streamed(model, cells, out)

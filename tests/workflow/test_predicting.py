@@ -373,5 +373,5 @@ def test_no_two_images_may_share_any_result(model: Model, cell: Path, tmp_path: 
     assert names(tmp_path / "out") == ("cell.tif", "cell_probabilities.tif")
 
 
-def test_the_four_results_of_an_image_have_different_names() -> None:
-    assert len({pattern.format("a") for pattern in SAVES.values()}) == len(SAVES) == 4
+def test_the_results_of_an_image_have_different_names() -> None:
+    assert len({pattern.format("a") for pattern in SAVES.values()}) == len(SAVES) == 5

@@ -12,14 +12,14 @@ import zarr
 from numpy.typing import NDArray
 from tests.tiny import samples, trained_run
 
-from unseam.errors import InputError, OutputExistsError
-from unseam.io.images import read_labels, write_tiff
+from unseam.errors import InputError, OutputExistsError, UnseamError
+from unseam.io.images import read_labels, write_png, write_tiff
 from unseam.io.ome_zarr.layout import Layout
 from unseam.io.ome_zarr.pyramid import build_pyramid
 from unseam.io.ome_zarr.write import create, write
 from unseam.io.open import open_sources
 from unseam.prediction import Model, load_model
-from unseam.workflow import predicting
+from unseam.workflow import inputs
 from unseam.workflow.listener import SILENT, Listener
 from unseam.workflow.predicting import Outcome, predict_files
 from unseam.workflow.streaming import is_large
@@ -135,7 +135,7 @@ def test_a_tiff_that_would_take_too_much_memory_is_streamed(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_tiff(tmp_path / "big.tif", cells(1), axes="YX", spacing=SPACING)
-    monkeypatch.setattr(predicting, "WORTH_A_LOOK", 1)
+    monkeypatch.setattr(inputs, "WORTH_A_LOOK", 1)
     predict(model, [tmp_path / "big.tif"], tmp_path / "small")
     assert "big.tif" in names(tmp_path / "small")
     monkeypatch.setattr("unseam.workflow.streaming.free_memory", lambda: 100_000)
@@ -166,3 +166,43 @@ def test_a_store_that_cannot_be_read_stops_no_other(model: Model, tmp_path: Path
     bad, good = predict(model, [tmp_path / "in"], tmp_path / "out")
     assert bad.error is not None and "multiscales" in str(bad.error) and good.n_objects > 0
     assert names(tmp_path / "out") == ["good.csv", "good.zarr", "good_overlay.png"]
+
+
+def test_resuming_does_not_throw_away_the_work_of_another_command(model: Model, tmp_path: Path) -> None:
+    store = make_zarr(tmp_path / "scan.zarr", cells(1))
+    work = tmp_path / "out" / "scan.zarr.part"
+    work.mkdir(parents=True)
+    (work / "manifest.json").write_text('{"asked": {"option": "other"}, "decided": {}}')
+    (outcome,) = predict(model, [store], tmp_path / "out", resume=True)
+    assert "half-done work of another command" in str(outcome.error) and work.exists()
+
+
+def test_a_grey_picture_saved_in_colour(model: Model, tmp_path: Path) -> None:
+    write_tiff(tmp_path / "a.tif", np.stack([cells(1)] * 3), axes="CYX", spacing=SPACING)
+    predict(model, [tmp_path / "a.tif"], tmp_path / "out.zarr")
+    np.testing.assert_array_equal(labels_of(tmp_path / "out.zarr"), model.predict(cells(1)).labels)
+
+
+def test_an_input_inside_of_the_output_is_refused(model: Model, tmp_path: Path) -> None:
+    make_zarr(tmp_path / "plate.zarr/well", cells(1))
+    zarr.create_group(tmp_path / "plate.zarr")
+    with pytest.raises(OutputExistsError, match=r"would replace the image .*plate\.zarr"):
+        predict(model, [tmp_path / "plate.zarr/well"], tmp_path / "plate.zarr", overwrite=True)
+
+
+def test_a_table_as_parquet_of_an_image_in_memory(model: Model, tmp_path: Path) -> None:
+    write_tiff(tmp_path / "a.tif", cells(1), axes="YX", spacing=SPACING)
+    (outcome,) = predict(model, [tmp_path / "a.tif"], tmp_path / "out", save=("parquet",))
+    assert names(tmp_path / "out") == ["a.parquet"] and outcome.n_objects > 0
+
+
+def test_memory_makes_blocks_of_any_file(model: Model, tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", cells(1))
+    predict(model, [tmp_path / "a.png"], tmp_path / "out", memory=2 * 2**30)
+    assert "a.tif" in names(tmp_path / "out")
+    with pytest.raises(UnseamError, match="memory of 100 KB is too little"):
+        raise next(
+            outcome.error
+            for outcome in predict(model, [tmp_path / "a.png"], tmp_path / "none", memory=102_400)
+            if outcome.error
+        )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 import torch
 
 from unseam.prediction import Model
-from unseam.streaming.job import Job, hold_model
+from unseam.streaming.job import Job, forget_model, hold_model
 
 Task = Callable[[Job, int], None]
 OnBlock = Callable[[int], None]
@@ -30,6 +31,9 @@ class Executor(Protocol):
     def hold(self, key: str, model: Model) -> None:
         """Bring the model to where blocks are predicted."""
 
+    def forget(self, key: str) -> None:
+        """Give back what the model takes here."""
+
     def run(self, task: Task, job: Job, numbers: Sequence[int], on_block: OnBlock) -> None:
         """Run a task on blocks; `on_block` is called with each that is done, in this thread."""
 
@@ -48,15 +52,22 @@ class Threads:
         """Keep the model in this process."""
         hold_model(key, model)
 
+    def forget(self, key: str) -> None:
+        """Give the model back."""
+        forget_model(key)
+
     def run(self, task: Task, job: Job, numbers: Sequence[int], on_block: OnBlock) -> None:
         """Run a task on blocks; the first error ends it, when the blocks begun are done."""
         threads = torch.get_num_threads()  # which holds for one thread alone, and must for each
         with ThreadPoolExecutor(self.at_once, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
-            waiting = {pool.submit(task, job, number): number for number in numbers}
+            todo, waiting = iter(numbers), dict[Future[None], int]()
             try:
-                while waiting:
-                    wait(waiting, return_when=FIRST_COMPLETED)
-                    for future in [f for f in waiting if f.done()]:
+                while True:
+                    for number in islice(todo, 2 * self.at_once - len(waiting)):
+                        waiting[pool.submit(task, job, number)] = number
+                    if not waiting:
+                        return
+                    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                         number = waiting.pop(future)
                         future.result()
                         on_block(number)

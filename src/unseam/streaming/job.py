@@ -43,11 +43,16 @@ class ImageSpec:
     def open(self) -> tuple[Source, ...]:
         """One source per time point."""
         sources = open_sources(self.path, axes=self.axes, select=self.select)
-        if self.pixel_size is None:
-            return sources
-        return tuple(
-            s if s.spacing else replace(s, spacing=(self.pixel_size,) * len(s.shape)) for s in sources
-        )
+        size = self.pixel_size
+        return sources if size is None else tuple(_with_pixels(source, size) for source in sources)
+
+
+def _with_pixels(source: Source, size: float) -> Source:
+    """The source, its pixels of this size unless it states one."""
+    if source.spacing:
+        return source
+    origin = source.origin and tuple(start * size for start in source.origin)
+    return replace(source, spacing=(size,) * len(source.shape), origin=origin)
 
 
 @dataclass(frozen=True)
@@ -109,16 +114,19 @@ def hold_model(key: str, model: Model) -> None:
 
     What was opened for earlier runs is forgotten: its file, or the device, may be another one by now.
     """
-    source_of.cache_clear()
-    prepared_of.cache_clear()
+    _close()
     _MODELS[key] = model
 
 
 def forget_model(key: str) -> None:
     """Give back what a model takes."""
-    source_of.cache_clear()
-    prepared_of.cache_clear()
+    _close()
     _MODELS.pop(key, None)
+
+
+def _close() -> None:
+    for cached in (_opened, source_of, prepared_of):
+        cached.cache_clear()
 
 
 def hold_model_file(key: str, content: bytes, folder: Path, *, device: str) -> None:
@@ -131,7 +139,12 @@ def hold_model_file(key: str, content: bytes, folder: Path, *, device: str) -> N
 @lru_cache(maxsize=4)
 def source_of(job: Job) -> Source:
     """The image of a job, opened once in a process."""
-    return job.image.open()[job.frame]
+    return _opened(job.image)[job.frame]
+
+
+@lru_cache(maxsize=2)
+def _opened(image: ImageSpec) -> tuple[Source, ...]:
+    return image.open()
 
 
 @lru_cache(maxsize=4)

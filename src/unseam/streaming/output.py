@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from unseam.errors import OutputExistsError
 from unseam.io.images import write_png
 from unseam.io.ome_zarr.layout import Layout
 from unseam.io.ome_zarr.pyramid import build_pyramid
-from unseam.io.ome_zarr.write import create
+from unseam.io.ome_zarr.write import create, writing
 from unseam.io.source import Source
 from unseam.measure import ObjectTable, TableStream, from_arrays, prepended, write_csv, write_parquet
 from unseam.streaming import passes
 from unseam.streaming.job import Job
 from unseam.streaming.picture import draw
-from unseam.streaming.plan import StreamPlan
+from unseam.streaming.plan import CHUNK, StreamPlan
 from unseam.streaming.wanted import Wanted
-from unseam.streaming.work import has_table, load_record, load_table, save_table
+from unseam.streaming.work import discard, has_table, load_record, load_table, save_table
 
-CHUNK = {2: 512, 3: 64}
-"""Pixels per axis of a chunk of the output."""
 WRITTEN = "written"
 """Name of the table that says that the labels of an image are written."""
 
@@ -100,7 +99,7 @@ class Output:
         count = sum(_objects_of(job) for job in jobs)
         for kind, target in sorted(self.wanted.targets().items(), key=lambda item: item[0] == "labels"):
             put_in_place(made[kind], target)  # labels last: where they are, all is there
-        shutil.rmtree(self.folder)
+        discard(self.folder)
         return count
 
     def _write_tables(self, jobs: Sequence[Job]) -> None:
@@ -127,15 +126,43 @@ def chunk_of(block: tuple[int, ...]) -> tuple[int, ...]:
     )
 
 
+def refuse_unlike(targets: Mapping[str, Path], image: Path) -> None:
+    """Raise where a result would take the place of what is no result, or of the image.
+
+    Raises
+    ------
+    OutputExistsError
+        If a target is the image or a folder that holds it, a file in place of a store or the reverse.
+    """
+    for target in targets.values():
+        if target.resolve() in (image.resolve(), *image.resolve().parents):
+            raise OutputExistsError(f"{target} holds the image {image}; choose another --out")
+        if not target.exists():
+            continue
+        is_store = any((target / name).is_file() for name in ("zarr.json", ".zgroup", ".zattrs"))
+        if is_store != (target.suffix == ".zarr") or (not is_store and target.is_dir()):
+            what = "a folder" if target.is_dir() else "a file"
+            raise OutputExistsError(
+                f"{target} is {what} that unseam did not write, so it is not replaced; choose another --out"
+            )
+
+
 def put_in_place(made: Path, target: Path) -> None:
-    """Move what was made, unless it was moved before; what was there goes when the new one stands."""
+    """Move what was made, unless it was moved before; what was there goes when the new one stands.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be moved.
+    """
     if not made.exists():
         return
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
-    if target.is_dir():
-        os.replace(target, old)
-    os.replace(made, target)
-    shutil.rmtree(old, ignore_errors=True)
+    old = made.with_name(f"{target.name}.old")  # in the work folder, which goes when all is in place
+    with writing(target):
+        if target.is_dir():
+            os.replace(target, old)
+        os.replace(made, target)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def is_written(job: Job) -> bool:

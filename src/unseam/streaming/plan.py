@@ -21,6 +21,8 @@ from unseam.prediction.region import network_shape, region_bytes
 from unseam.prediction.tiles import LARGEST_TILE
 from unseam.tiling import plan_tiles
 
+CHUNK = {2: 512, 3: 64}
+"""Pixels per axis of a chunk of the output: what a viewer loads at once."""
 LARGEST_BLOCK = {2: 2048, 3: 192}
 """Pixels per axis of a block where memory allows: its edges are then a few per cent of its work."""
 SMALLEST_BLOCK = {2: 128, 3: 32}
@@ -125,22 +127,41 @@ def plan_stream(
 def _planned(
     net: UNet, model: Model, image: Source, size: int, tile: int, rescale: bool, at_once: int
 ) -> StreamPlan:
+    """The plan for blocks of about a size: on the grid, and of whole chunks of the output."""
+    largest = CHUNK[len(image.shape)]
+    block = []
+    for n, grid in zip(image.shape, net.geometry.grid, strict=True):
+        length = min(_up(size, grid), _up(n, grid))
+        parts = math.ceil(length / largest)
+        block.append(_up(math.ceil(length / parts), grid) * parts)
+    return plan_of(
+        model, image, block=tuple(block), tile=(tile,) * len(block), rescale=rescale, at_once=at_once
+    )
+
+
+def plan_of(
+    model: Model,
+    image: Source,
+    *,
+    block: tuple[int, ...],
+    tile: tuple[int, ...],
+    rescale: bool = True,
+    at_once: int = AT_ONCE,
+) -> StreamPlan:
+    """What given blocks, and tiles of at most given sizes, take."""
+    net, classes = model.network, model.network.classes
     shape = network_shape(image, model.header.spacing) if rescale else image.shape
     zoom = [m / n for n, m in zip(image.shape, shape, strict=True)]
-    block = tuple(
-        min(_up(size, grid), _up(n, grid)) for n, grid in zip(image.shape, net.geometry.grid, strict=True)
-    )
     of_block = tuple(min(math.ceil(b * z), n) for b, z, n in zip(block, zoom, shape, strict=True))
-    fits = tuple(max(min(tile, n), grid) for n, grid in zip(of_block, net.geometry.grid, strict=True))
+    fits = tuple(max(min(t, n), g) for t, n, g in zip(tile, of_block, net.geometry.grid, strict=True))
     tiles = plan_tiles(of_block, net.geometry, fits)
-    grid = BlockGrid(image.shape, block)
-    context = [
-        n + 2 * (h + c)
-        for n, h, c in zip(of_block, net.geometry.halo, smallest_tile(net.geometry), strict=True)
-    ]
-    per_block = region_bytes(context, channels=image.channels, classes=net.classes)
-    if shape != image.shape:
-        per_block += region_bytes(block, channels=image.channels, classes=net.classes)
+    around = zip(of_block, net.geometry.halo, smallest_tile(net.geometry), strict=True)
+    context = [n + 2 * (halo + cell) for n, halo, cell in around]
+    per_block = region_bytes(context, channels=image.channels, classes=classes)
+    if shape != image.shape:  # what is read for it at the image's own resolution, and the result there
+        read = [min(n, math.ceil(c / z) + 2) for c, z, n in zip(context, zoom, image.shape, strict=True)]
+        per_block += region_bytes(read, channels=image.channels, classes=0)
+        per_block += region_bytes(block, channels=0, classes=classes)
     network = tile_bytes(tiles.tile_input, net) + at_once * per_block
     labels = at_once * math.prod(block) * LABEL_BYTES
     return StreamPlan(
@@ -148,7 +169,7 @@ def _planned(
         block,
         tiles.step,
         tiles.tile_input,
-        len(tiles) * len(grid),
+        len(tiles) * len(BlockGrid(image.shape, block)),
         int(base_bytes() + HEADROOM * max(network, labels)),
     )
 

@@ -23,7 +23,7 @@ from unseam.errors import InputError, UnseamError
 from unseam.grid import Region
 from unseam.prediction import Model
 from unseam.streaming.executors import OnBlock, Task
-from unseam.streaming.job import Job, hold_model
+from unseam.streaming.job import Job, forget_model, hold_model
 from unseam.streaming.passes import predict_block
 from unseam.streaming.worker import HeldModel, do_block, give_up
 
@@ -92,6 +92,10 @@ class Cluster:
         if not self.is_local:
             with suppress(Exception):  # there may be no model, or the scheduler be gone
                 self.client.unregister_worker_plugin(self._name)
+
+    def forget(self, key: str) -> None:
+        """Give back what the model takes here; workers keep it for the next image."""
+        forget_model(key)
 
     def run(self, task: Task, job: Job, numbers: Sequence[int], on_block: OnBlock) -> None:
         """Run a task on blocks; the first error is raised here, when the blocks begun are done.
@@ -175,7 +179,7 @@ class Cluster:
             yield
         except UnseamError:
             raise
-        except (CancelledError, OSError, RuntimeError) as error:
+        except (CancelledError, OSError, RuntimeError, AttributeError) as error:  # a client may lose its parts
             if self.client.status == "running" and not isinstance(error, (CancelledError, CommClosedError)):
                 raise  # an error of a task
             raise UnseamError(

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from unseam.prediction import Model
 from unseam.streaming import passes
 from unseam.streaming.executors import Executor, Task, Threads
 from unseam.streaming.job import ImageSpec, Job, model_key
-from unseam.streaming.output import Output, clear_scratch, is_written
-from unseam.streaming.plan import AT_ONCE, StreamPlan, plan_stream, time_tile
+from unseam.streaming.output import Output, clear_scratch, is_written, refuse_unlike
+from unseam.streaming.plan import AT_ONCE, StreamPlan, plan_of, plan_stream, time_tile
 from unseam.streaming.wanted import Reporter, Streamed, Wanted
 from unseam.streaming.work import (
     await_records,
@@ -42,6 +42,8 @@ WORTH_TIMING = 20
 """Tiles below which it is not worth measuring how long one takes."""
 WORTH_SAYING = 2.0
 """Seconds below which nobody wants to know beforehand."""
+LOOKS = 10_000
+"""Files of a store that are looked at for a change."""
 NAMES = {
     "join": "joining",
     "predict": "predicting",
@@ -71,23 +73,18 @@ def stream(
     UnseamError
         As opening the image, `plan_stream` and `Model.prepare`.
     """
+    refuse_unlike(wanted.targets(), Path(image.path))
     for target in wanted.to_be_new():
-        refuse_existing(target, overwrite=wanted.overwrite)
+        refuse_existing(target, overwrite=wanted.overwrite or wanted.replace)
     sources = image.open()
     for source in sources:
         model.check_channels(source)
+    key, executor = model_key(model_file), executor or Threads()
     with working_on(wanted.out) as folder:
-        run = _Run(
-            model,
-            model_key(model_file),
-            image,
-            sources,
-            wanted,
-            folder,
-            executor or Threads(),
-            reporter or Reporter(),
-        )
-        return run.all()
+        try:
+            return _Run(model, key, image, sources, wanted, folder, executor, reporter or Reporter()).all()
+        finally:
+            executor.forget(key)
 
 
 @dataclass(frozen=True)
@@ -149,17 +146,30 @@ class _Run:
             "option": options | {"save": sorted(wanted.save)},
             "version of": {"unseam": version("unseam"), "torch": torch.__version__, "numpy": np.__version__},
             "processor": platform.machine(),
+            "device": self.model.device.type,
         }
 
     def _plan(self, decided: Mapping[str, Any] | None) -> StreamPlan:
         """The plan; of work gone on with the same blocks and tiles, whatever memory is free today."""
         wanted, at_once = self.wanted, self.executor.at_once
         options: dict[str, Any] = {"rescale": wanted.rescale, "at_once": at_once}
-        plan = plan_stream(
-            self.model, self.sources[0], tile=wanted.tile, block=wanted.block, memory=wanted.memory, **options
-        )
-        if decided is not None:
-            plan = replace(plan, block=tuple(decided["block"]), tile=tuple(decided["tile"]))
+        if decided is None:
+            plan = plan_stream(
+                self.model,
+                self.sources[0],
+                tile=wanted.tile,
+                block=wanted.block,
+                memory=wanted.memory,
+                **options,
+            )
+        else:
+            plan = plan_of(
+                self.model,
+                self.sources[0],
+                block=tuple(decided["block"]),
+                tile=tuple(decided["tile"]),
+                **options,
+            )
         self.reporter.say(f"plan: {plan}{self.executor.each}")
         if plan.tiles * len(self.sources) >= WORTH_TIMING:
             seconds = time_tile(self.model, plan, wanted.tta)
@@ -257,9 +267,9 @@ def _fit(model: Model, source: Source, threads: int, reporter: Reporter) -> Scal
 
 
 def _changed(path: Path) -> float:
-    """When an image was last changed, as far as a look at its metadata tells."""
-    files = [path / name for name in ("zarr.json", ".zattrs")] if path.is_dir() else [path]
-    return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
+    """When an image was last changed: of a store, its metadata, or a folder of its chunks two levels down."""
+    looked = [path, *path.glob("*"), *path.glob("*/*"), *path.glob("*/*/*")] if path.is_dir() else [path]
+    return max(file.stat().st_mtime for file in looked[:LOOKS])
 
 
 def in_passes(seconds: Mapping[str, float], pixels: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from unseam.streaming.work import work_folder
+from unseam.streaming.work import is_begun, work_folder
 
 SAVES = ("labels", "probabilities", "table", "parquet", "overlay")
 """What can be written."""
@@ -23,7 +23,8 @@ class Wanted:
     tile, tta, rescale : as `Model.predict`.
     block, memory : as `plan_stream`.
     version : of OME-Zarr, "0.4" or "0.5".
-    overwrite : whether results and half-done work that are there may be replaced.
+    overwrite : whether results that are there may be replaced, and half-done work of another command.
+    replace : whether results alone may be.
     """
 
     out: Path
@@ -35,6 +36,7 @@ class Wanted:
     memory: int | None = None
     version: str = "0.5"
     overwrite: bool = False
+    replace: bool = False
 
     def targets(self) -> dict[str, Path]:
         """Where each of the results goes."""
@@ -50,7 +52,7 @@ class Wanted:
 
     def to_be_new(self) -> list[Path]:
         """The targets that must not be there yet: of work that is gone on with, only the last one."""
-        return [self.out] if work_folder(self.out).exists() else list(self.targets().values())
+        return [self.out] if is_begun(work_folder(self.out)) else list(self.targets().values())
 
 
 @dataclass(frozen=True)

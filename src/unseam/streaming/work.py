@@ -15,21 +15,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from unseam.errors import OutputError, OutputExistsError
+from unseam.errors import FileReadError, OutputError, OutputExistsError
 from unseam.io.atomic import replacing
 
-MANIFEST, LOCK = "manifest.json", "lock"
+MANIFEST = "manifest.json"
 Array = NDArray[Any]
 
 
 def work_folder(out: Path) -> Path:
     """Where the work on an output is kept."""
     return out.with_name(f"{out.name}.part")
+
+
+def is_begun(folder: Path) -> bool:
+    """Whether a work folder holds work that can be gone on with."""
+    return (folder / MANIFEST).exists()
 
 
 @contextmanager
@@ -42,22 +48,23 @@ def working_on(out: Path) -> Iterator[Path]:
         If another process is at work on it, or the folder cannot be made.
     """
     folder = work_folder(out)
+    lock = FileLock(out.with_name(f".{out.name}.lock"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write {out}: {error.strerror}; choose another --out") from error
-    lock = FileLock(folder / LOCK)
-    try:
         lock.acquire(timeout=0)
     except Timeout:
         raise OutputError(
             f"another run is writing {out}; wait until it has ended, or choose another --out"
         ) from None
+    except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"cannot write {out}: {reason}; choose another --out") from error
     try:
         yield folder
     finally:
-        if folder.exists() and not (folder / MANIFEST).exists():
-            shutil.rmtree(folder)  # nothing was begun
+        if folder.exists() and not is_begun(folder):
+            shutil.rmtree(folder, ignore_errors=True)  # nothing was begun, or all is done
+        Path(lock.lock_file).unlink(missing_ok=True)  # while it is held: whoever waits for it makes a new one
         lock.release()
 
 
@@ -72,8 +79,8 @@ def begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> dict
         If the folder holds the work of another command; what differs is named.
     """
     path = folder / MANIFEST
-    if not path.exists():
-        _empty(folder)
+    if not is_begun(folder):
+        discard(folder)
         return None
     try:
         before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -84,7 +91,7 @@ def begin(folder: Path, manifest: Mapping[str, Any], *, overwrite: bool) -> dict
     if not different:
         return decided
     if overwrite:
-        _empty(folder)
+        discard(folder)
         return None
     raise OutputExistsError(
         f"{folder} holds half-done work of another command ({'; '.join(different)}); give the command "
@@ -115,14 +122,11 @@ def _worded(value: Any) -> str:
     return "not given" if value is None else str(value)
 
 
-def _empty(folder: Path) -> None:
-    """Remove all but the lock; the manifest first, so that what is left is no work to go on with."""
+def discard(folder: Path) -> None:
+    """Remove work; the manifest first, so that what is left of it is no work to go on with."""
     (folder / MANIFEST).unlink(missing_ok=True)
     for entry in folder.iterdir():
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        elif entry.name != LOCK:
-            entry.unlink()
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 # Records of blocks: a block is done when its record is there
@@ -140,9 +144,21 @@ def save_record(folder: Path, kind: str, number: int, arrays: Mapping[str, Array
 
 
 def load_record(folder: Path, kind: str, number: int) -> dict[str, Array]:
-    """The record of a block."""
-    with np.load(record_path(folder, kind, number), allow_pickle=False) as file:
-        return dict(file)
+    """The record of a block.
+
+    Raises
+    ------
+    FileReadError
+        If it is missing or damaged.
+    """
+    path = record_path(folder, kind, number)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise FileReadError(
+            f"cannot read {path} ({error}); remove the folder of half-done work to start again"
+        ) from error
 
 
 def has_record(folder: Path, kind: str, number: int) -> bool:

@@ -56,7 +56,7 @@ def write_results(results: Sequence[Segmentation], targets: dict[str, Path], *, 
     def frames(arrays: list[NDArray[Any]]) -> NDArray[Any]:
         return np.stack(arrays) if series else arrays[0]
 
-    for kind in ("overlay", "table", "probabilities", "labels"):
+    for kind in ("overlay", "table", "parquet", "probabilities", "labels"):
         if kind not in targets:
             continue
         path = targets[kind]
@@ -64,6 +64,8 @@ def write_results(results: Sequence[Segmentation], targets: dict[str, Path], *, 
             write_png(path, overlay(first.image, first.labels), overwrite=overwrite)
         elif kind == "table":
             table_of([result.table() for result in results]).to_csv(path, overwrite=overwrite)
+        elif kind == "parquet":
+            table_of([result.table() for result in results]).to_parquet(path, overwrite=overwrite)
         elif kind == "probabilities":
             stack = frames([r.probabilities for r in results])
             write_tiff(path, stack, axes=f"{time}C{spatial}", spacing=first.spacing, overwrite=overwrite)

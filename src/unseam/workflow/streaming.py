@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from unseam.errors import InputError
 from unseam.io.open import missing_chunks
+from unseam.io.select import parse_selection
 from unseam.io.source import Source
 from unseam.prediction import Model, free_memory
 from unseam.streaming.executors import Executor
@@ -33,6 +35,24 @@ def is_large(sources: Sequence[Source], classes: int, memory: int | None) -> boo
     pixel = sources[0].channels * (sources[0].dtype.itemsize + 4) + 8 * classes + 40
     needed = pixel * sum(math.prod(source.shape) for source in sources)
     return needed > (SHARE_OF_MEMORY * free_memory() if memory is None else memory)
+
+
+def open_for(model: Model, image: ImageSpec) -> tuple[ImageSpec, tuple[Source, ...]]:
+    """The image as the model takes it, and its sources: of a grey picture saved in colour one channel."""
+    sources = image.open()
+    chosen = parse_selection(image.select).pick("C") is not None
+    if model.network.in_channels == 1 < sources[0].channels and not chosen and all(map(_is_grey, sources)):
+        image = replace(image, select=",".join(filter(None, (image.select, "c=0"))))
+        sources = image.open()
+    return image, sources
+
+
+def _is_grey(source: Source) -> bool:
+    """Whether all channels are equal; of an image that does not fit into memory that is not asked."""
+    if is_large([source], 2, None):
+        return False
+    data = source.read(tuple((0, n) for n in source.shape))
+    return bool((data == data[:1]).all())
 
 
 def predict_streamed(

@@ -17,10 +17,8 @@ from unseam.draw.differences import difference_figure
 from unseam.errors import ConfigError, InputError
 from unseam.grid import Region
 from unseam.io.atomic import refuse_existing, replacing
-from unseam.io.select import parse_selection
 from unseam.io.source import Source
 from unseam.prediction import Model, Prepared
-from unseam.prediction.region import whole_of
 from unseam.report.certificate import write_certificate
 from unseam.streaming.job import ImageSpec
 from unseam.verification.cuts import Cut, choose_regions, cuts_of
@@ -30,7 +28,7 @@ from unseam.verification.whole import How, Way, check_whole, ways_of
 from unseam.verification.words import cut_lines, details, in_words, label_line, verdict
 from unseam.workflow.listener import Countdown, Listener, printing
 from unseam.workflow.results import remarks
-from unseam.workflow.streaming import is_large
+from unseam.workflow.streaming import is_large, open_for
 
 
 @dataclass(frozen=True)
@@ -190,26 +188,14 @@ def _open(model: Model, image: ImageSpec) -> tuple[ImageSpec, Source]:
     DataConfig(pixel_size=image.pixel_size)
     if image.axes is not None:
         parse_axes(image.axes)
-    sources = image.open()
+    image, sources = open_for(model, image)
     if len(sources) > 1:
         raise InputError(
             f"{image.path} has {len(sources)} time points and one is verified; choose it, as --select t=0"
         )
     source = sources[0]
-    chosen = parse_selection(image.select).pick("C") is not None
-    if model.network.in_channels == 1 < source.channels and not chosen and _is_grey(source):
-        image = replace(image, select=",".join(filter(None, (image.select, "c=0"))))
-        source = image.open()[0]
     model.check_channels(source)
     return image, source
-
-
-def _is_grey(source: Source) -> bool:
-    """Whether all channels are equal; of an image that does not fit into memory that is not asked."""
-    if is_large([source], 2, None):
-        return False
-    data = source.read(whole_of(source.shape))
-    return bool((data == data[:1]).all())
 
 
 def _counted(listener: Listener) -> Callable[..., Iterator[Any]]:
