@@ -29,7 +29,7 @@ def test_by_hand() -> None:
     assert grid.place(3) == (1, 1) and grid.number((1, 1)) == 3
     assert grid.region(5) == ((4, 5), (3, 4))
     assert grid.region(3, margin=1) == ((1, 5), (2, 4))
-    assert (grid.neighbour(3, 0), grid.neighbour(3, 1)) == (5, None)
+    assert (grid.before(3, 0), grid.before(3, 1), grid.before(2, 1), grid.before(1, 0)) == (1, 2, None, None)
     assert list(grid.overlapping(((1, 3), (0, 3)))) == [0, 2]
 
 

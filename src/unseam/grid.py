@@ -79,11 +79,11 @@ class BlockGrid:
             for start, step, n in zip(starts, self.block, self.shape, strict=True)
         )
 
-    def neighbour(self, number: int, axis: int) -> int | None:
-        """The next block along `axis`, or None for the last one."""
+    def before(self, number: int, axis: int) -> int | None:
+        """The block before this one along `axis`, or None for the first one."""
         place = list(self.place(number))
-        place[axis] += 1
-        return self.number(place) if place[axis] < self.counts[axis] else None
+        place[axis] -= 1
+        return self.number(place) if place[axis] >= 0 else None
 
     def overlapping(self, region: Region) -> Iterator[int]:
         """The blocks that share a pixel with `region`, in raster order."""
