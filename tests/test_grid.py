@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unseam.errors import ShapeError
-from unseam.grid import BlockGrid, slices
+from unseam.grid import BlockGrid, in_words, slices
 
 few = settings(max_examples=60, deadline=None)
 
@@ -36,6 +36,11 @@ def test_by_hand() -> None:
 def test_slices_are_relative_to_the_origin() -> None:
     assert slices(((3, 5), (0, 2))) == (slice(3, 5), slice(0, 2))
     assert slices(((3, 5), (0, 2)), origin=(2, 0)) == (slice(1, 3), slice(0, 2))
+
+
+def test_a_region_in_words() -> None:
+    assert in_words(((1, 5), (2, 6))) == "y 1:5, x 2:6"
+    assert in_words(((0, 4), (1, 5), (2, 6))) == "z 0:4, y 1:5, x 2:6"
 
 
 @few

@@ -97,3 +97,13 @@ def slices(region: Region, *, origin: Sequence[int] | None = None) -> tuple[slic
     """`region` as an index into an array whose first pixel lies at `origin`."""
     start = origin or (0,) * len(region)
     return tuple(slice(a - o, b - o) for (a, b), o in zip(region, start, strict=True))
+
+
+def in_words(region: Region) -> str:
+    """A region as y 0:256, x 128:384.
+
+    >>> in_words(((0, 256), (128, 384)))
+    'y 0:256, x 128:384'
+    """
+    letters = "zyx"[-len(region) :]
+    return ", ".join(f"{letter} {a}:{b}" for letter, (a, b) in zip(letters, region, strict=True))
