@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unseam.errors import ShapeError
-from unseam.grid import BlockGrid, slices
+from unseam.grid import BlockGrid, in_words, slices
 
 few = settings(max_examples=60, deadline=None)
 
@@ -29,13 +29,18 @@ def test_by_hand() -> None:
     assert grid.place(3) == (1, 1) and grid.number((1, 1)) == 3
     assert grid.region(5) == ((4, 5), (3, 4))
     assert grid.region(3, margin=1) == ((1, 5), (2, 4))
-    assert (grid.neighbour(3, 0), grid.neighbour(3, 1)) == (5, None)
+    assert (grid.before(3, 0), grid.before(3, 1), grid.before(2, 1), grid.before(1, 0)) == (1, 2, None, None)
     assert list(grid.overlapping(((1, 3), (0, 3)))) == [0, 2]
 
 
 def test_slices_are_relative_to_the_origin() -> None:
     assert slices(((3, 5), (0, 2))) == (slice(3, 5), slice(0, 2))
     assert slices(((3, 5), (0, 2)), origin=(2, 0)) == (slice(1, 3), slice(0, 2))
+
+
+def test_a_region_in_words() -> None:
+    assert in_words(((1, 5), (2, 6))) == "y 1:5, x 2:6"
+    assert in_words(((0, 4), (1, 5), (2, 6))) == "z 0:4, y 1:5, x 2:6"
 
 
 @few

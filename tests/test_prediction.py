@@ -30,6 +30,7 @@ from unseam.prediction import (
     choose_device,
     free_memory,
     load_model,
+    memory,
     plan_image,
     ready,
     symmetries,
@@ -372,14 +373,63 @@ def test_a_tile_in_words_is_a_number() -> None:
     assert plan_image((40, 40), net, tile="20") == plan_image((40, 40), net, tile=20)
 
 
-def test_free_memory_where_the_system_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreadable(*_: Any) -> str:
-        raise OSError
+@pytest.fixture
+def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Writes files as the system has them; without any it says nothing."""
+    names = {"MEMINFO": "proc/meminfo", "OWN_GROUPS": "proc/self/cgroup", "GROUPS": "sys"}
+    for name, path in names.items():
+        monkeypatch.setattr(memory, name, tmp_path / path)
 
+    def write(files: dict[str, str]) -> None:
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text + "\n")
+
+    return write
+
+
+MACHINE = {"proc/meminfo": "MemTotal: 9 kB\nMemAvailable: 3 kB"}
+
+
+def test_free_memory_of_this_machine() -> None:
     assert free_memory() > 2**20
-    monkeypatch.setattr(Path, "read_text", unreadable)
+
+
+def test_free_memory_where_the_system_does_not_say(system: Callable[..., None]) -> None:
     assert free_memory() == 4 * 2**30
-    monkeypatch.setattr(Path, "read_text", lambda *_: "MemTotal: 9 kB\nMemAvailable: 3 kB\n")
+    system(MACHINE)
+    assert free_memory() == 3 * 1024
+
+
+def limited(folder: str, limit: object, used: int, *, cached: int = 0) -> dict[str, str]:
+    """The files of a control group, of version 1 where it lies in `memory`."""
+    if folder.startswith("sys/memory"):
+        names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+    else:
+        names = ("memory.max", "memory.current", "inactive_file")
+    texts = (str(limit), str(used), f"anon 7\n{names[2]} {cached}")
+    return {f"{folder}/{name}": text for name, text in zip((*names[:2], "memory.stat"), texts, strict=True)}
+
+
+@pytest.mark.parametrize(("root", "line"), [("sys", "0::"), ("sys/memory", "4:cpu,memory:")])
+def test_free_memory_in_a_control_group(system: Callable[..., None], root: str, line: str) -> None:
+    system({**MACHINE, "proc/self/cgroup": f"9:pids:/other\n{line}/job/step"})
+    system(limited(f"{root}/other", 10, 5))
+    system(limited(root, 2000, 400))  # what a container sees
+    assert free_memory() == 1600
+    system(limited(f"{root}/job", 1000, 300))  # a limit of the job holds for its steps
+    assert free_memory() == 700
+    system(limited(f"{root}/job/step", 900, 600, cached=200))
+    assert free_memory() == 500
+    system(limited(f"{root}/job/step", 900, 901))
+    assert free_memory() == 0
+
+
+@pytest.mark.parametrize(("root", "limit"), [("sys", "max"), ("sys/memory", 2**63 - 4096)])
+def test_control_groups_without_limit(system: Callable[..., None], root: str, limit: object) -> None:
+    system(limited(root, limit, 5))
+    assert free_memory() == 4 * 2**30
+    system(MACHINE)
     assert free_memory() == 3 * 1024
 
 

@@ -79,11 +79,11 @@ class BlockGrid:
             for start, step, n in zip(starts, self.block, self.shape, strict=True)
         )
 
-    def neighbour(self, number: int, axis: int) -> int | None:
-        """The next block along `axis`, or None for the last one."""
+    def before(self, number: int, axis: int) -> int | None:
+        """The block before this one along `axis`, or None for the first one."""
         place = list(self.place(number))
-        place[axis] += 1
-        return self.number(place) if place[axis] < self.counts[axis] else None
+        place[axis] -= 1
+        return self.number(place) if place[axis] >= 0 else None
 
     def overlapping(self, region: Region) -> Iterator[int]:
         """The blocks that share a pixel with `region`, in raster order."""
@@ -97,3 +97,13 @@ def slices(region: Region, *, origin: Sequence[int] | None = None) -> tuple[slic
     """`region` as an index into an array whose first pixel lies at `origin`."""
     start = origin or (0,) * len(region)
     return tuple(slice(a - o, b - o) for (a, b), o in zip(region, start, strict=True))
+
+
+def in_words(region: Region) -> str:
+    """A region as y 0:256, x 128:384.
+
+    >>> in_words(((0, 256), (128, 384)))
+    'y 0:256, x 128:384'
+    """
+    letters = "zyx"[-len(region) :]
+    return ", ".join(f"{letter} {a}:{b}" for letter, (a, b) in zip(letters, region, strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,42 @@ def test_a_full_disk_leaves_the_existing_file(tmp_path: Path, monkeypatch: pytes
 def test_other_errors_of_the_system_are_named(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="Permission denied"), replacing(tmp_path / "out.txt"):
         raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def test_the_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, seen = tmp_path / "out.txt", []
+    monkeypatch.setattr(os, "fsync", lambda at: seen.append((os.fstat(at).st_size, os.fstat(at).st_ino)))
+    with replacing(target) as temporary:
+        temporary.write_text("four")
+        monkeypatch.setattr(os, "replace", lambda a, b: seen.append("renamed") or Path(a).rename(b))
+    assert seen == [(4, target.stat().st_ino), "renamed"]
+
+
+@pytest.mark.parametrize("refusal", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_system_that_cannot_flush_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: int
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(refusal, "refused")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with replacing(tmp_path / "out.txt") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "out.txt").read_text() == "new"
+
+
+def test_a_disk_that_is_full_only_when_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "out.txt").write_text("old")
+    monkeypatch.setattr(os, "fsync", full)
+    with (
+        pytest.raises(OutputError, match=r"out\.txt: the disk is full"),
+        replacing(tmp_path / "out.txt", overwrite=True) as temporary,
+    ):
+        temporary.write_text("new")
+    assert (tmp_path / "out.txt").read_text() == "old"
+    assert names(tmp_path) == ["out.txt"]

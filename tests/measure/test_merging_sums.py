@@ -15,7 +15,7 @@ from tests.measure.cut import assert_identical, blocks_of, cut_images
 
 from unseam.errors import ShapeError
 from unseam.grid import BlockGrid
-from unseam.measure import Sums, finish, from_arrays, measure, merge, split_open, sum_block
+from unseam.measure import Sums, finish, from_arrays, measure, merge, sum_block
 
 few = settings(max_examples=60, deadline=None)
 
@@ -45,20 +45,6 @@ def test_two_halves_of_an_l() -> None:
     assert both.first.tolist() == [[3, 3]]  # y: 0 + 1 + 1 + 1, x: 0 + 0 + 1 + 2
     assert both.second.tolist() == [[3, 3, 5]]  # yx: 0 + 0 + 1 + 2, xx: 1 + 4
     assert both.rows is not None and both.rows.T.tolist() == [[1, 5, 8, 8], [1, 6, 8, 10]]
-
-
-def test_open_are_objects_at_faces_inside_the_image() -> None:
-    labels = np.array([[1, 0, 0, 2], [0, 3, 0, 0], [0, 0, 0, 0], [4, 0, 0, 5]])
-    block = sum_block(labels, origin=(0, 4))
-    region, shape = ((0, 4), (4, 8)), (4, 12)  # its upper and lower face are the image's
-    closed, going_on = split_open(block, region, shape)
-    assert (closed.ids.tolist(), going_on.ids.tolist()) == ([3], [1, 2, 4, 5])
-    closed, going_on = split_open(block, ((0, 4), (4, 8)), (4, 8))
-    assert (closed.ids.tolist(), going_on.ids.tolist()) == ([2, 3, 5], [1, 4])
-    closed, going_on = split_open(block, region, shape, reach=2)
-    assert (closed.ids.tolist(), going_on.ids.tolist()) == ([], [1, 2, 3, 4, 5])
-    assert closed.rows is not None and going_on.rows is not None
-    assert (closed.rows.shape, going_on.rows[0].tolist()) == ((4, 0), [1, 2, 3, 4, 5])
 
 
 # Laws

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -417,27 +415,35 @@ def test_a_folder_that_cannot_be_written_to(model: Model, cells: ImageSpec, tmp_
         streamed(model, cells, tmp_path / "file" / "out.zarr")
 
 
+KILLED_AFTER_TEN = """
+import itertools, os, signal, sys
+import unseam.cli
+from unseam.streaming import passes
+
+predict_block, done = passes.predict_block, itertools.count(1)
+
+def predict_and_die(job, number):
+    predict_block(job, number)
+    if next(done) == 10:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+passes.predict_block = predict_and_die
+unseam.cli.main(sys.argv[1:])
+"""
+
+
 def test_a_run_that_is_killed_goes_on(model: Model, tmp_path: Path) -> None:
     """SIGKILL in the middle of the prediction; the result is that of a run that was left alone."""
     image = samples(1, size=160, seed=3)[0].image[0]
     write_tiff(tmp_path / "image.tif", image, axes="YX", spacing=(0.5, 0.5))
     out = tmp_path / "out.zarr"
-    command = [sys.executable, "-m", "unseam", "predict", str(model.path), str(tmp_path / "image.tif")]
-    command += ["--out", str(out), "--block", "16"]
-    command += ["--set", "objects.threshold=0.35", "--set", "objects.min_size=2"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
-    records = work_folder(out) / "frame-00000" / "predict"
-    deadline = time.monotonic() + 60
-    while (
-        len(list(records.glob("*/[0-9]*.npz"))) < 10
-        and time.monotonic() < deadline
-        and process.poll() is None
-    ):
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    before = len(list(records.glob("*/[0-9]*.npz")))
+    arguments = ["predict", str(model.path), str(tmp_path / "image.tif"), "--out", str(out), "--block", "16"]
+    arguments += ["--set", "objects.threshold=0.35", "--set", "objects.min_size=2"]
+    killed = subprocess.run([sys.executable, "-c", KILLED_AFTER_TEN, *arguments], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    before = len(list((work_folder(out) / "frame-00000" / "predict").glob("*/[0-9]*.npz")))
     assert 10 <= before < 100
+    command = [sys.executable, "-m", "unseam", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"{before} of 100 blocks were predicted before" in done.stderr
     np.testing.assert_array_equal(labels_of(out), whole(model, ImageSpec(str(tmp_path / "image.tif"))).labels)

@@ -10,7 +10,7 @@ import pytest
 
 from unseam.decisions import ROUNDING
 from unseam.verification.record import EXACT, TOLERANCE, Certificate, CutCheck, LabelCheck, Seam
-from unseam.verification.words import cut_lines, details, in_words, verdict
+from unseam.verification.words import cut_lines, details, verdict
 
 
 def cut(kind: str = "small tiles", before: float = 1e-7, **values: Any) -> CutCheck:
@@ -69,7 +69,7 @@ def test_the_words_where_all_is_the_same() -> None:
         "3.1e-06, 0 of 262,144 pixels and 0 of 87 objects have another label"
     )
     assert list(details(good)) == [
-        "up to 1e-05 is rounding of float32; in double precision 2.0e-15 is left of the largest"
+        "up to 2e-05 is rounding of float32; in double precision 2.0e-15 is left of the largest"
     ]
 
 
@@ -110,7 +110,3 @@ def test_the_words_without_a_seam_and_without_the_whole() -> None:
 def test_a_line_for_each_kind() -> None:
     lines = list(cut_lines([cut(before=1e-7), cut("odd tiles", 1e-6), cut(before=2e-7, decided=2)]))
     assert lines == [("small tiles", 2e-7, 2e-7, 2, 128), ("odd tiles", 1e-6, 1e-6, 0, 64)]
-
-
-def test_a_region_in_words() -> None:
-    assert in_words(((0, 4), (1, 5), (2, 6))) == "z 0:4, y 1:5, x 2:6"

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from unseam.errors import OutputError, OutputExistsError
 
+CANNOT_FLUSH = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+"""What file systems answer that have no flushing."""
+
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
     """Raise `OutputExistsError` if `path` exists and `overwrite` is false."""
@@ -36,6 +39,11 @@ def replacing(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
         If `path` exists and `overwrite` is false.
     OutputError
         If the disk is full or the folder cannot be written to; `path` is as it was before.
+
+    Notes
+    -----
+    What was written is on the disk before the name is: a name can outlive a loss of power that the pixels
+    do not, and an empty file would look whole.
     """
     path = Path(path)
     refuse_existing(path, overwrite=overwrite)
@@ -43,6 +51,7 @@ def replacing(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        _flush(temporary)
         temporary.chmod(0o666 & ~_umask())  # some writers make files that nobody else can read
         os.replace(temporary, path)
     except OSError as error:
@@ -52,6 +61,16 @@ def replacing(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # the folder may not even exist
             temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file is on the disk, where the file system can say so."""
+    with path.open("r+b") as file:
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in CANNOT_FLUSH:  # a full network disk may say so only now
+                raise
 
 
 def _umask() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,10 @@ from numpy.typing import NDArray
 from unseam.grid import Region, slices
 
 Array = NDArray[Any]
+LARGE = 64 * 1024**2
+"""Bytes; to decode so many again for each block takes long."""
+WHOLE = 0.5
+"""Share of an image from which on what is kept together counts as all of it."""
 
 
 @dataclass(frozen=True)
@@ -58,3 +63,24 @@ def array_source(
         spacing=spacing,
         name=name,
     )
+
+
+def stored_whole(source: Source) -> bool:
+    """Whether a large image is stored in one piece, so that all of it is decoded for any part.
+
+    Notes
+    -----
+    Such are a TIFF in one compressed strip, a JPEG or a PNG, and a Zarr of one chunk. One piece is what holds
+    at least half of the image, and large is more than 64 MB of pixels. Of an image that was cut from a larger
+    one the piece counts, not the cut. A TIFF whose pixels lie in the file as they are is never in one piece.
+
+    Example
+    -------
+    >>> stored_whole(array_source(np.zeros((1, 5, 5))))
+    False
+    """
+    if source.chunk is None:
+        return False
+    inside = math.prod(min(n, step) for n, step in zip(source.shape, source.chunk, strict=True))
+    size = max(math.prod(source.shape), math.prod(source.chunk)) * source.channels * source.dtype.itemsize
+    return size > LARGE and inside >= WHOLE * math.prod(source.shape)

@@ -13,7 +13,7 @@ from unseam.measure.block import quantise, sum_block
 from unseam.measure.columns import finish
 from unseam.measure.merging import merge
 from unseam.measure.stream import TableStream
-from unseam.measure.sums import Sums, from_arrays, split_open
+from unseam.measure.sums import Sums, from_arrays
 from unseam.measure.table import ObjectTable, prepended, write_csv, write_parquet
 from unseam.measure.whole import measure
 
@@ -27,7 +27,6 @@ __all__ = [
     "merge",
     "prepended",
     "quantise",
-    "split_open",
     "sum_block",
     "write_csv",
     "write_parquet",

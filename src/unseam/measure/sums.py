@@ -25,8 +25,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unseam.grid import Region
-
 Ints = NDArray[np.int64]
 Exact = NDArray[Any]
 """Integers: int64, or of dtype object and any size."""
@@ -131,40 +129,6 @@ def select(sums: Sums, keep: NDArray[np.bool_]) -> Sums:
         else:
             changes[field.name] = array[keep]
     return Sums(**changes)
-
-
-def split_open(sums: Sums, region: Region, shape: tuple[int, ...], *, reach: int = 1) -> tuple[Sums, Sums]:
-    """Return the objects of a block that are complete, and those that may go on in another block.
-
-    Parameters
-    ----------
-    sums : Sums
-        Of one block.
-    region : tuple of (int, int)
-        The block.
-    shape : tuple of int
-        The whole image.
-    reach : int
-        How far apart the parts of one object may lie: 1 if its pixels are connected (through faces, edges or
-        corners).
-
-    Returns
-    -------
-    closed, open : Sums
-        Open are objects nearer than `reach` to a face of the block that is not a face of the image.
-
-    Examples
-    --------
-    >>> from unseam.measure import sum_block
-    >>> block = sum_block(np.array([[1, 0, 2]]), origin=(0, 0))
-    >>> [part.ids.tolist() for part in split_open(block, ((0, 1), (0, 3)), (1, 9))]
-    [[1], [2]]
-    """
-    (low, high), n = np.array(region).T, np.array(shape)
-    near_low = (sums.boxes[..., 0] < low + reach) & (low > 0)
-    near_high = (sums.boxes[..., 1] > high - reach) & (high < n)
-    is_open = (near_low | near_high).any(axis=1)
-    return select(sums, ~is_open), select(sums, is_open)
 
 
 def _packed(array: NDArray[Any]) -> NDArray[Any]:

@@ -1,5 +1,6 @@
 """Prediction: an image of any size through a trained network, to probabilities, labels and objects."""
 
+from unseam.prediction.memory import free_memory
 from unseam.prediction.model import (
     Model,
     Segmentation,
@@ -9,7 +10,7 @@ from unseam.prediction.model import (
     ready,
 )
 from unseam.prediction.region import Prepared, predict_region
-from unseam.prediction.tiles import TTA, free_memory, plan_image, symmetries, tile_bytes, tile_function
+from unseam.prediction.tiles import TTA, plan_image, symmetries, tile_bytes, tile_function
 
 __all__ = [
     "TTA",

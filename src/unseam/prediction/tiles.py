@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from unseam.errors import InputError
 from unseam.model.unet import UNet
+from unseam.prediction.memory import free_memory
 from unseam.tiling import TilePlan, plan_tiles
 
 TTA = ("none", "mirror", "rotate")
@@ -87,17 +87,6 @@ def tile_bytes(tile_input: Sequence[int], net: UNet) -> int:
     pixels = int(np.prod(tile_input))
     width = net.base_width
     return 4 * pixels * 6 * width
-
-
-def free_memory() -> int:
-    """Memory that can be had without swapping, bytes; 4 GB where the system does not say."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 4 * 1024**3
 
 
 def _whole_number(tile: int | str) -> int:

@@ -20,7 +20,7 @@ from distributed import CancelledError, KilledWorker, wait
 from distributed.comm.core import CommClosedError
 
 from unseam.errors import InputError, UnseamError
-from unseam.grid import Region
+from unseam.grid import in_words
 from unseam.prediction import Model
 from unseam.streaming.executors import OnBlock, Task
 from unseam.streaming.job import Job, forget_model, hold_model
@@ -166,7 +166,7 @@ class Cluster:
             future.result()
         except KilledWorker as error:
             raise UnseamError(
-                f"block {number} ({_in_words(job.grid.region(number))}) was given to "
+                f"block {number} ({in_words(job.grid.region(number))}) was given to "
                 f"{error.allowed_failures + 1} workers, and each was lost, as when memory is used up; give "
                 "the command again with fewer workers, which keeps what is done, or with a smaller --block "
                 "and --overwrite"
@@ -179,7 +179,12 @@ class Cluster:
             yield
         except UnseamError:
             raise
-        except (CancelledError, OSError, RuntimeError, AttributeError) as error:  # a client may lose its parts
+        except (
+            CancelledError,
+            OSError,
+            RuntimeError,
+            AttributeError,
+        ) as error:  # a client may lose its parts
             if self.client.status == "running" and not isinstance(error, (CancelledError, CommClosedError)):
                 raise  # an error of a task
             raise UnseamError(
@@ -200,10 +205,6 @@ class Cluster:
                     self.say(f"workers are still at {running} blocks; wait, or stop them, before you go on")
                     return
                 time.sleep(0.1)
-
-
-def _in_words(region: Region) -> str:
-    return ", ".join(f"{axis} {a}:{b}" for axis, (a, b) in zip("zyx"[-len(region) :], region, strict=True))
 
 
 def _throughput(job: Job, numbers: Sequence[int], seconds: float, workers: int) -> str:

@@ -13,7 +13,7 @@ from unseam.decisions import ROUNDING, SAFETY
 from unseam.grid import Region
 
 TOLERANCE = SAFETY * ROUNDING
-"""Largest difference of probabilities, in float32, that passes for rounding without a further look: 1e-05."""
+"""Largest difference of probabilities, in float32, that passes for rounding without a further look: 2e-05."""
 EXACT = 1e-9
 """The same in double precision. There rounding is 2^29 times smaller, and a seam as large as ever."""
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from unseam.axes import times
-from unseam.grid import Region
+from unseam.grid import in_words
 from unseam.verification.record import EXACT, TOLERANCE, Certificate, CutCheck, LabelCheck, Seam
 
 LINES = {"Z": "planes", "Y": "rows", "X": "columns"}
@@ -74,16 +74,6 @@ def label_line(check: LabelCheck) -> str:
         f"{check.kind}: {check.pixels:,} of {check.of_pixels:,} pixels and {check.objects:,} of "
         f"{check.of_objects:,} objects differ"
     )
-
-
-def in_words(region: Region) -> str:
-    """A region as y 0:256, x 128:384.
-
-    >>> in_words(((0, 256), (128, 384)))
-    'y 0:256, x 128:384'
-    """
-    letters = "zyx"[-len(region) :]
-    return ", ".join(f"{letter} {a}:{b}" for letter, (a, b) in zip(letters, region, strict=True))
 
 
 def _labels(certificate: Certificate) -> str:

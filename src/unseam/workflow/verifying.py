@@ -15,7 +15,7 @@ from unseam.axes import parse_axes, times
 from unseam.config import DataConfig
 from unseam.draw.differences import difference_figure
 from unseam.errors import ConfigError, InputError
-from unseam.grid import Region
+from unseam.grid import Region, in_words
 from unseam.io.atomic import refuse_existing, replacing
 from unseam.io.source import Source
 from unseam.prediction import Model, Prepared
@@ -25,7 +25,7 @@ from unseam.verification.cuts import Cut, choose_regions, cuts_of
 from unseam.verification.record import Certificate, CutCheck, Evidence, LabelCheck
 from unseam.verification.regions import DOUBLE_COST, check_regions, double_function
 from unseam.verification.whole import How, Way, check_whole, ways_of
-from unseam.verification.words import cut_lines, details, in_words, label_line, verdict
+from unseam.verification.words import cut_lines, details, label_line, verdict
 from unseam.workflow.listener import Countdown, Listener, printing
 from unseam.workflow.results import remarks
 from unseam.workflow.streaming import is_large, open_for

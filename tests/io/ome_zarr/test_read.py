@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from unseam.axes import to_canonical
 from unseam.errors import FileReadError, InputError
 from unseam.grid import BlockGrid, slices
+from unseam.io.ome_zarr import read as read_module
 from unseam.io.open import missing_chunks, open_sources
 from unseam.io.stored import Missing
 
@@ -161,6 +163,26 @@ def test_chunks_that_are_absent(tmp_path: Path, version: str, options: dict[str,
     (source,) = open_sources(path)
     assert not source.read(((0, 1), (0, 1))).any()
     assert source.read(((4, 5), (4, 5))).all()
+
+
+def test_each_folder_is_listed_once_and_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Names(set[str]):
+        """A set that can be referred to weakly."""
+
+    path = store(tmp_path / "a.zarr", np.ones((8, 10, 6)), "ZYX", chunks=(2, 2, 2))
+    plain, most = read_module._listing, 0
+    listed: list[weakref.ref[Names]] = []
+
+    def listing(folder: Path) -> set[str]:
+        nonlocal most
+        names = Names(plain(folder))
+        listed.append(weakref.ref(names))
+        most = max(most, sum(known() is not None for known in listed))
+        return names
+
+    monkeypatch.setattr(read_module, "_listing", listing)
+    assert missing_chunks(path) == Missing(0, 4 * 5 * 3)
+    assert (len(listed), most) == (4 * 5, 2)  # the last one and the one that takes its place
 
 
 @pytest.mark.parametrize("compressors", ["auto", None])

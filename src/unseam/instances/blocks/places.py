@@ -105,10 +105,9 @@ def meet(
                 f"blocks 0 to {block} hold {offsets[block + 1]} components; expected fewer than {NO_LABEL}; "
                 "raise the threshold, or smooth the image"
             )
-        place = grid.place(block)
-        for axis in range(len(place)):
-            if place[axis] > 0:
-                before = grid.number([at - (i == axis) for i, at in enumerate(place)])
+        for axis in range(len(grid.shape)):
+            before = grid.before(block, axis)
+            if before is not None:
                 shared = face_pairs(record_of(before).high[axis], record.low[axis])
                 pairs.append(shared + offsets[[before, block]])
     gathered = tuple(np.concatenate(parts) for parts in zip(*kept, strict=True))

@@ -120,13 +120,14 @@ def _missing(path: Path, array: zarr.Array[Any], region: Region) -> Missing:
     """Count absent chunks by their names alone; of a sharded array, absent shards."""
     steps = array.shards or array.chunks
     ranges = [range(a // step, math.ceil(b / step)) for (a, b), step in zip(region, steps, strict=True)]
-    names: dict[str, set[str]] = {}
+    listed: str | None = None
+    names: set[str] = set()
     count = 0
     for at in product(*ranges):
         folder, _, name = array.metadata.encode_chunk_key(at).rpartition("/")
-        if folder not in names:
-            names[folder] = _listing(path / folder)
-        count += name not in names[folder]
+        if folder != listed:  # chunks of one folder follow one another; of a large image all names are many
+            listed, names = folder, _listing(path / folder)
+        count += name not in names
     return Missing(count, math.prod(map(len, ranges)))
 
 

@@ -39,7 +39,7 @@ class Pages:
     Attributes
     ----------
     shape : of the series.
-    chunk : of a tile or strip, along the axes of the series.
+    chunk : of a tile or strip, or of a row where pixels are mapped, along the axes of the series.
     dtype : of the pixels, in the byte order of the file.
     page_shape : the five axes of a page.
     tile : the five axes of a tile or strip; its sizes along samples are those that are stored together.
@@ -170,7 +170,8 @@ def open_pages(series: Any) -> Pages | None:
     if len(pages) != number:
         return None
     tile = _tile(first)
-    chunk = tuple(1 if at is None else min(tile[at], first.shaped[at]) for at in place)
+    together = (1, 1, 1, *first.shaped[3:]) if mapped else tile  # a row, where nothing is decoded
+    chunk = tuple(1 if at is None else min(together[at], first.shaped[at]) for at in place)
     stored = dtype.newbyteorder(series.parent.byteorder) if mapped else dtype
     decode = None if mapped else first.decode
     fill = first.nodata
