@@ -206,3 +206,11 @@ def test_memory_makes_blocks_of_any_file(model: Model, tmp_path: Path) -> None:
             for outcome in predict(model, [tmp_path / "a.png"], tmp_path / "none", memory=102_400)
             if outcome.error
         )
+
+
+def test_an_image_in_one_piece_is_told(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_png(tmp_path / "a.png", cells(1))
+    monkeypatch.setattr("unseam.workflow.predicting.stored_whole", lambda _: True)
+    said: list[str] = []
+    predict(model, [tmp_path / "a.png"], tmp_path / "out.zarr", listener=Listener(say=said.append))
+    assert any("a.png: is stored in one piece, and decoded whole for its blocks" in line for line in said)

@@ -13,6 +13,7 @@ import torch
 from unseam.errors import OutputError, UnseamError
 from unseam.io.images import Image, read_image
 from unseam.io.open import open_sources
+from unseam.io.source import stored_whole
 from unseam.prediction import Model, Segmentation
 from unseam.streaming.executors import Executor
 from unseam.workflow.inputs import (
@@ -155,6 +156,10 @@ def _predict_streamed(
     image, sources = open_for(model, spec_of(one.path, how))
     for line in remarks(model, sources[0].spacing, one.path, rescale=how.rescale):
         listener.say(line)
+    if stored_whole(sources[0]):
+        listener.say(
+            f"{one.path.name}: is stored in one piece, and decoded whole for its blocks; save it tiled"
+        )
     wanted = wanted_of(one.path, one.targets["labels"], how)
     done = predict_streamed(model, image, wanted, listener, executor=executor)
     return done.n_objects, _noun(model)
