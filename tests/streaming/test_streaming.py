@@ -363,6 +363,17 @@ def test_where_the_pixel_size_is_given_a_part_lies_in_micrometres(model: Model, 
     assert written.spacing == (0.5, 0.5) and written.origin == (20.0, 4.0)
 
 
+def test_an_image_that_cannot_be_used_leaves_nothing_behind(model: Model, tmp_path: Path) -> None:
+    image = np.ones((40, 40), np.float32)
+    layout = Layout("YX", (40, 40), image.dtype, chunk=(40, 40), spacing=(0.5, 0.5))
+    create(tmp_path / "in.zarr", layout)
+    image[3, 3] = np.nan
+    write(tmp_path / "in.zarr", ((0, 40), (0, 40)), image)
+    with pytest.raises(InputError, match="1 pixels that are NaN or infinite"):
+        streamed(model, ImageSpec(str(tmp_path / "in.zarr")), tmp_path / "out.zarr")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.zarr"]
+
+
 def test_a_network_that_gives_nan_is_told(tmp_path: Path) -> None:
     write_tiff(tmp_path / "image.tif", np.arange(1600).reshape(40, 40).astype(np.uint16), axes="YX")
     for task in ("instances", "semantic"):

@@ -111,6 +111,7 @@ class _Run:
         plan = self._plan(decided)
         self.executor.hold(self.key, self.model)
         if decided is None:
+            self._scaling(self._folder(0), self.sources[0])  # an image that cannot be read leaves no work
             self.output.create(plan)
             decide(self.folder, asked, {"block": plan.block, "tile": plan.tile})
         seconds: dict[str, float] = {}
@@ -182,7 +183,7 @@ class _Run:
         return plan
 
     def _job(self, plan: StreamPlan, frame: int, source: Source) -> Job:
-        folder = self.folder / f"frame-{frame:05d}"
+        folder = self._folder(frame)
         arrays = self.output.arrays
         return Job(
             image=self.image,
@@ -202,6 +203,9 @@ class _Run:
             table=bool({"table", "parquet"} & set(self.wanted.save)),
             picture="overlay" in self.wanted.save and frame == 0,
         )
+
+    def _folder(self, frame: int) -> Path:
+        return self.folder / f"frame-{frame:05d}"
 
     def _scaling(self, folder: Path, source: Source) -> Scaling:
         """How intensities are scaled: fitted once, and kept for when the work is gone on with."""

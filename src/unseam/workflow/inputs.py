@@ -13,6 +13,7 @@ from unseam.io.images import SUFFIXES, TIFF_SUFFIXES, list_images, stem
 from unseam.io.select import parse_selection
 from unseam.prediction import Model, plan_image
 from unseam.streaming.job import ImageSpec
+from unseam.streaming.plan import base_bytes
 from unseam.streaming.wanted import SAVES as STREAMED_SAVES
 from unseam.streaming.wanted import Wanted
 from unseam.workflow.loading import is_csv, pair_files
@@ -152,7 +153,8 @@ def _is_large(path: Path, how: Options, model: Model) -> bool:
     if path.suffix.lower() not in TIFF_SUFFIXES and how.memory is None:
         return False
     try:
-        return is_large(spec_of(path, how).open(), model.network.classes, how.memory)
+        memory = None if how.memory is None else how.memory - base_bytes()
+        return is_large(spec_of(path, how).open(), model.network.classes, memory)
     except UnseamError:
         return False
 
