@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from tests.tiny import samples, trained_run, untrained
 
-from unseam.errors import InputError, OutputError, OutputExistsError, ShapeError
+from unseam.errors import InputError, OutputError, OutputExistsError, ShapeError, UnseamError
 from unseam.io.images import write_tiff
 from unseam.io.ome_zarr.layout import Layout
 from unseam.io.ome_zarr.write import create, write
@@ -344,6 +345,8 @@ def test_no_result_takes_the_place_of_the_image_or_of_what_is_no_result(model: M
     spec = ImageSpec(str(tmp_path / "plate.zarr/well"))
     with pytest.raises(OutputExistsError, match=r"plate\.zarr holds the image .*well; choose another --out"):
         streamed(model, spec, tmp_path / "plate.zarr", overwrite=True)
+    with pytest.raises(OutputExistsError, match=r"labels\.zarr lies in the image .*well; choose another"):
+        streamed(model, spec, tmp_path / "plate.zarr/well/labels.zarr")
     (tmp_path / "file.zarr").write_text("")
     with pytest.raises(OutputExistsError, match=r"file\.zarr is a file that unseam did not write"):
         streamed(model, spec, tmp_path / "file.zarr", overwrite=True)
@@ -372,6 +375,42 @@ def test_an_image_that_cannot_be_used_leaves_nothing_behind(model: Model, tmp_pa
     with pytest.raises(InputError, match="1 pixels that are NaN or infinite"):
         streamed(model, ImageSpec(str(tmp_path / "in.zarr")), tmp_path / "out.zarr")
     assert [path.name for path in tmp_path.iterdir()] == ["in.zarr"]
+
+
+def test_an_image_that_goes_away_meanwhile_is_told(model: Model, tmp_path: Path) -> None:
+    assert model.path is not None
+    image = samples(1, size=64, seed=1)[0].image[0]
+    layout = Layout("YX", (64, 64), image.dtype, chunk=(16, 16), spacing=(0.5, 0.5))
+    create(tmp_path / "in.zarr", layout)
+    for number in range(16):
+        y, x = 16 * (number // 4), 16 * (number % 4)
+        write(tmp_path / "in.zarr", ((y, y + 16), (x, x + 16)), image[y : y + 16, x : x + 16])
+    spec, gone = ImageSpec(str(tmp_path / "in.zarr")), [False]
+
+    def step(name: str, *_: float) -> None:
+        if name == "predicting" and not gone[0]:
+            gone[0] = True
+            shutil.rmtree(tmp_path / "in.zarr")
+
+    with pytest.raises(UnseamError):
+        stream(model, model.path, spec, Wanted(tmp_path / "out.zarr", block=16), reporter=Reporter(step=step))
+    assert gone == [True] and not (tmp_path / "out.zarr").exists()
+
+
+def test_chunks_that_change_between_a_kill_and_the_next_command_are_noticed(
+    model: Model, tmp_path: Path
+) -> None:
+    assert model.path is not None
+    image = samples(1, size=64, seed=1)[0].image[0]
+    create(tmp_path / "in.zarr", Layout("YX", (64, 64), image.dtype, chunk=(64, 64), spacing=(0.5, 0.5)))
+    write(tmp_path / "in.zarr", ((0, 64), (0, 64)), image)
+    spec, wanted = ImageSpec(str(tmp_path / "in.zarr")), Wanted(tmp_path / "out.zarr", block=16)
+    with pytest.raises(OutputError):
+        stream(model, model.path, spec, wanted, executor=Failing(5, "predict_block"))
+    (chunk,) = (path for path in (tmp_path / "in.zarr/0/c").rglob("*") if path.is_file())
+    os.utime(chunk, (2e9, 2e9))
+    with pytest.raises(OutputExistsError, match="image changed was"):
+        stream(model, model.path, spec, wanted)
 
 
 def test_a_network_that_gives_nan_is_told(tmp_path: Path) -> None:

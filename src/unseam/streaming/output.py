@@ -137,6 +137,8 @@ def refuse_unlike(targets: Mapping[str, Path], image: Path) -> None:
     for target in targets.values():
         if target.resolve() in (image.resolve(), *image.resolve().parents):
             raise OutputExistsError(f"{target} holds the image {image}; choose another --out")
+        if image.resolve() in target.resolve().parents:
+            raise OutputExistsError(f"{target} lies in the image {image}; choose another --out")
         if not target.exists():
             continue
         is_store = any((target / name).is_file() for name in ("zarr.json", ".zgroup", ".zattrs"))

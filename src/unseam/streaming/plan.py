@@ -16,7 +16,7 @@ from unseam.errors import ConfigError
 from unseam.grid import BlockGrid
 from unseam.io.source import Source
 from unseam.model.unet import UNet
-from unseam.prediction import Model, tile_bytes
+from unseam.prediction import Model, free_memory, tile_bytes
 from unseam.prediction.region import network_shape, region_bytes
 from unseam.prediction.tiles import LARGEST_TILE
 from unseam.tiling import plan_tiles
@@ -91,7 +91,7 @@ def plan_stream(
         Pixels per axis of a block; it is rounded up to the network's grid. It changes time and memory, never
         the result.
     memory : int, optional
-        Without it the largest block that pays is taken.
+        Without it the largest block that pays is taken, if it fits into the free memory.
     rescale : bool
         Whether the image is brought to the model's pixel size.
     at_once : int
@@ -107,9 +107,10 @@ def plan_stream(
         raise ConfigError(f"block is {block}; give a number of pixels, for example {LARGEST_BLOCK[dims]}")
     size = LARGEST_BLOCK[dims] if block is None else block
     largest = LARGEST_TILE[dims] if tile == "auto" else int(tile)
+    limit = base_bytes() + free_memory() if memory is None else memory
     while True:
         plan = _planned(net, model, image, size, largest, rescale, at_once)
-        if memory is None or plan.memory <= memory:
+        if plan.memory <= limit:
             return plan
         if block is None and size > SMALLEST_BLOCK[dims] and size >= largest:
             size //= 2
@@ -119,7 +120,7 @@ def plan_stream(
             size //= 2
         else:
             raise ConfigError(
-                f"memory of {in_bytes(memory)} is too little: the program and the smallest blocks take about "
+                f"memory of {in_bytes(limit)} is too little: the program and the smallest blocks take about "
                 f"{in_bytes(plan.memory)}; give --memory {math.ceil(plan.memory / 2**20)}MB or more"
             )
 

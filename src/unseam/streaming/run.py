@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from unseam.errors import InputError
 from unseam.grid import Region
 from unseam.io.atomic import refuse_existing
 from unseam.io.source import Source
@@ -120,6 +122,11 @@ class _Run:
             job = self._job(plan, frame, source)
             resumed += self._frame(job, seconds)
             jobs.append(job)
+        if _changed(Path(self.image.path)) != asked["image changed"]:
+            raise InputError(
+                f"{self.image.path} changed, or went away, while it was predicted; the result would be of "
+                "two images: give the command again with --overwrite"
+            )
         with _timed(seconds, "finishing"):
             count = self.output.finish(jobs, threads=self._threads, step=self.reporter.step)
         if sum(seconds.values()) >= WORTH_SAYING:
@@ -271,9 +278,12 @@ def _fit(model: Model, source: Source, threads: int, reporter: Reporter) -> Scal
 
 
 def _changed(path: Path) -> float:
-    """When an image was last changed: of a store, its metadata, or a folder of its chunks two levels down."""
-    looked = [path, *path.glob("*"), *path.glob("*/*"), *path.glob("*/*/*")] if path.is_dir() else [path]
-    return max(file.stat().st_mtime for file in looked[:LOOKS])
+    """When an image was last changed, by the times of its files; -1 where it is gone."""
+    try:
+        files = islice(path.rglob("*"), LOOKS) if path.is_dir() else ()
+        return max(path.stat().st_mtime, *(file.stat().st_mtime for file in files), 0.0)
+    except OSError:
+        return -1.0
 
 
 def in_passes(seconds: Mapping[str, float], pixels: int) -> str:
