@@ -8,9 +8,6 @@ from pathlib import Path
 
 from unseam.streaming.work import is_begun, work_folder
 
-SAVES = ("labels", "probabilities", "table", "parquet", "overlay")
-"""What can be written."""
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -19,7 +16,7 @@ class Wanted:
     Attributes
     ----------
     out : where the labels go, ending in .zarr; probabilities and table go beside it.
-    save : some of `SAVES`.
+    save : some of labels, probabilities, table, parquet and overlay; labels are always written.
     tile, tta, rescale : as `Model.predict`.
     block, memory : as `plan_stream`.
     version : of OME-Zarr, "0.4" or "0.5".

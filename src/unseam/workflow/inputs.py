@@ -14,7 +14,6 @@ from unseam.io.select import parse_selection
 from unseam.prediction import Model, plan_image
 from unseam.streaming.job import ImageSpec
 from unseam.streaming.plan import base_bytes
-from unseam.streaming.wanted import SAVES as STREAMED_SAVES
 from unseam.streaming.wanted import Wanted
 from unseam.workflow.loading import is_csv, pair_files
 from unseam.workflow.streaming import is_large, is_zarr
@@ -37,8 +36,7 @@ class Options:
 
     Attributes
     ----------
-    save : which of `SAVES`, of streamed images of `STREAMED_SAVES`; None for labels, table and overlay, of
-        images in memory probabilities too.
+    save : which of `SAVES`; None for labels, table and overlay, of images in memory probabilities too.
     axes, pixel_size : for files that do not state them.
     select : the part of each image that is meant, as "t=0, c=1, level=0, y=0:4096".
     tile, tta, rescale : as `Model.predict`.
@@ -71,18 +69,13 @@ class Options:
     @property
     def of_streamed(self) -> tuple[str, ...]:
         """What is written of an image that is streamed."""
-        return (
-            ("labels", "table", "overlay")
-            if self.save is None
-            else tuple(k for k in self.save if k in STREAMED_SAVES)
-        )
+        return ("labels", "table", "overlay") if self.save is None else self.save
 
 
 def check_options(model: Model, out: Path, how: Options) -> None:
     """Raise for options with which no image could be segmented, before the first one is."""
-    kinds = [*SAVES, *(kind for kind in STREAMED_SAVES if kind not in SAVES)]
-    if how.save is not None and (not how.save or set(how.save) - set(kinds)):
-        raise InputError(f"save is {','.join(how.save)!r}; expected some of: {','.join(kinds)}")
+    if how.save is not None and (not how.save or set(how.save) - set(SAVES)):
+        raise InputError(f"save is {','.join(how.save)!r}; expected some of: {','.join(SAVES)}")
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file; give a folder for the results")
     plan_image(model.network.geometry.grid, model.network, tile=how.tile)
@@ -121,7 +114,7 @@ def list_todo(
             wanted = wanted_of(path, out, how)
             targets, new = wanted.targets(), wanted.to_be_new()
         else:
-            targets = {kind: out / SAVES[kind].format(stem(path)) for kind in how.of_small if kind in SAVES}
+            targets = {kind: out / SAVES[kind].format(stem(path)) for kind in how.of_small}
             new = list(targets.values())
         todo.append(Todo(path, streamed, targets, new))
         for target in targets.values():
@@ -160,10 +153,12 @@ def _is_large(path: Path, how: Options, model: Model) -> bool:
 
 
 def spec_of(path: Path, how: Options) -> ImageSpec:
+    """What opens an image."""
     return ImageSpec(str(path), how.axes, how.select, how.pixel_size)
 
 
 def wanted_of(path: Path, out: Path, how: Options) -> Wanted:
+    """What is asked of an image that is streamed; `out` is its output in .zarr, or the folder for it."""
     return Wanted(
         out if out.suffix == ".zarr" else out / f"{stem(path)}.zarr",
         save=how.of_streamed,
@@ -195,6 +190,7 @@ def _stores(path: Path) -> list[Path]:
 
 
 def refuse_existing(todo: Sequence[Todo]) -> None:
+    """Raise where a result is there already."""
     there = [target for one in todo for target in one.to_be_new if target.exists()]
     if there:
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
