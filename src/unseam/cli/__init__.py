@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from importlib import import_module
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,9 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as exit:  # --help, --version, or options that argparse has refused already
         return int(exit.code or 0)
     try:
-        from unseam.cli import commands
-
-        return int(getattr(commands, options.command)(options))
+        return int(import_module(f"unseam.cli.commands.{options.command}").run(options))
     except KeyboardInterrupt:
         if speaks():
             print("stopped", file=sys.stderr)

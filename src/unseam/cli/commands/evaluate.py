@@ -1,0 +1,48 @@
+"""`unseam evaluate`."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+from unseam.cli.options import config_options, new_command, number, overwrite
+from unseam.cli.show import listening
+from unseam.config import DataConfig
+
+
+def add(commands: Any) -> None:
+    """The options of `unseam evaluate`."""
+    command = new_command(commands, "evaluate", "score predicted labels against the truth")
+    command.add_argument("true", metavar="TRUE", help="true labels: a file or a folder")
+    command.add_argument("pred", metavar="PRED", help="predicted labels: a file or a folder")
+    command.add_argument("--images", metavar="DIR", help="the images, to be seen in the report")
+    command.add_argument("--model", metavar="MODEL", help="the model or run, to be described in the report")
+    command.add_argument("--json", metavar="FILE", help="write the scores here")
+    command.add_argument("--report", metavar="FILE", help="write a page with pictures here, .html")
+    config_options(command, DataConfig, only=("task", "ignore", "axes"))
+    overwrite(command)
+
+
+def run(options: Namespace) -> int:
+    """`unseam evaluate`."""
+    from unseam.workflow.evaluation import evaluate_files
+
+    with listening() as listener:
+        evaluation = evaluate_files(
+            options.true,
+            options.pred,
+            images=options.images,
+            model=options.model,
+            json_file=options.json,
+            report=options.report,
+            ignore=options.ignore,
+            task=options.task or "auto",
+            axes=options.axes,
+            overwrite=options.overwrite,
+            listener=listener,
+        )
+    scores = evaluation.of_set()
+    per_class = scores.pop("dice_per_class", {})
+    for name, value in (scores | {f"dice[{name}]": value for name, value in per_class.items()}).items():
+        print(f"{name:14} {number(value)}")
+    return 0

@@ -1,0 +1,119 @@
+"""What several commands share: options, and how they are read and shown."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import Namespace
+from dataclasses import Field, fields
+from typing import Any, get_type_hints
+
+from unseam.config import Config, DataConfig, Section, parse_assignment
+from unseam.errors import ConfigError
+
+SECTIONS: dict[str, type[Section]] = {f.name: type(getattr(Config(), f.name)) for f in fields(Config)}
+
+
+def new_command(commands: Any, name: str, help: str, **options: Any) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=help, description=f"{help}.", allow_abbrev=False, **options
+    )
+    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return command
+
+
+def of_images(command: argparse.ArgumentParser) -> None:
+    """What else decides a prediction."""
+    command.add_argument(
+        "--tta",
+        choices=("none", "mirror", "rotate"),
+        default="none",
+        help="average over mirrored, or mirrored and rotated versions (default: none)",
+    )
+    command.add_argument(
+        "--select", metavar="PART", help="the part that is meant, as t=0,c=1,z=5,level=0,y=0:4096,x=0:4096"
+    )
+    command.add_argument(
+        "--set",
+        metavar="K=V",
+        action="append",
+        default=[],
+        help="how probabilities become objects, as objects.threshold=0.6; also low_threshold, grow, "
+        "min_size, fill_holes (default: as chosen in training)",
+    )
+    command.add_argument("--axes", help="axes of images whose file does not state them, as TYX or ZYX")
+    command.add_argument(
+        "--pixel-size", type=float, metavar="UM", help="pixel size where none is stated, micrometres"
+    )
+    command.add_argument(
+        "--no-rescale", action="store_true", help="do not bring images to the pixel size of the model"
+    )
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
+
+
+def overwrite(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--overwrite", action="store_true", help="replace what is there already")
+
+
+def config_options(
+    command: argparse.ArgumentParser, section: type[Section], only: tuple[str, ...] | None = None
+) -> None:
+    """An option for each field of a section that is marked as one."""
+    for spec in fields(section):  # type: ignore[arg-type]
+        if spec.metadata["flag"] and (only is None or spec.name in only):
+            default = "" if spec.default is None else f" (default: {spec.default})"
+            command.add_argument(
+                f"--{spec.name.replace('_', '-')}",
+                type=_scalar(section, spec),
+                choices=spec.metadata["choices"] or None,
+                default=None,
+                help=spec.metadata["help"] + default,
+            )
+
+
+def _scalar(section: type[Section], spec: Field[Any]) -> type:
+    hint = get_type_hints(section)[spec.name]
+    kinds = [kind for kind in getattr(hint, "__args__", (hint,)) if kind is not type(None)]
+    kind: type = kinds[0]
+    return kind
+
+
+def settings_help() -> str:
+    """Every setting with its default and help, for the end of `unseam train --help`."""
+    lines = ["settings for --set and --config (planned: chosen for the data, the time and the machine):"]
+    for name, section in SECTIONS.items():
+        for spec in fields(section):  # type: ignore[arg-type]
+            default = "planned" if spec.default is None else spec.default
+            lines.append(f"  {name + '.' + spec.name:26} {spec.metadata['help']} ({default})")
+    return "\n".join(lines)
+
+
+def object_changes(options: Namespace) -> dict[str, Any]:
+    """What `--set` of predict changes; a trained network's other settings cannot be changed any more."""
+    changes: dict[str, Any] = {}
+    for assignment in options.set:
+        for section, values in parse_assignment(assignment).items():
+            if section != "objects":
+                raise ConfigError(
+                    f"--set {assignment} was given; a trained model takes objects.threshold and the like"
+                )
+            changes |= values
+    return changes
+
+
+def data_config(options: Namespace) -> DataConfig:
+    return DataConfig(
+        task=options.task or "auto",
+        ignore=options.ignore,
+        pixel_size=options.pixel_size,
+        axes=options.axes,
+    )
+
+
+def number(value: float | int | None) -> str:
+    if value is None:
+        return "-"
+    return str(value) if isinstance(value, int) else f"{value:.4f}"
+
+
+def pairs(values: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in values.items())
