@@ -1,0 +1,332 @@
+"""COCO instance files: the objects of many images in one JSON file, as polygons or as run lengths.
+
+Objects are written as compressed run lengths, always: they are exact to the pixel, holes and parts included,
+whereas pycocotools paints polygons by rules of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from unseam.errors import FileReadError, InputError, LabelError
+from unseam.io.annotations.outlines import outlines
+from unseam.io.annotations.rasterise import rasterise
+from unseam.io.annotations.record import Annotations, Ring, Shape, in_words
+from unseam.io.annotations.rle import Mask, count_runs, fill_runs, from_text, to_text
+from unseam.io.atomic import replacing
+
+IGNORED = "ignore"
+"""The class of regions whose truth is unknown; in COCO those are crowds."""
+UNNAMED = "object"
+"""The category of objects that have no class."""
+
+Entry = Mapping[str, Any]
+
+
+def read_coco(path: str | Path, image: str | None = None) -> Annotations:
+    """Read the objects of one image.
+
+    Parameters
+    ----------
+    path : str or Path
+    image : str, optional
+        Its file name; folders and suffix need not be the same. A time series is found by the names of its
+        frames, "movie_t000.tif" and so on. It may be left out where the file has one image.
+
+    Returns
+    -------
+    Annotations
+        Numbered by the key `label` that `write_coco` adds, else from 1. Regions of a crowd have the class
+        "ignore", and a score is the property `score`.
+
+    Raises
+    ------
+    FileReadError
+        If the file cannot be read, or is no COCO file.
+    LabelError
+        If it has nothing of the image, or an annotation cannot be used.
+    """
+    path = Path(path)
+    file = _load(path)
+    chosen = _images_of(file, image, path)
+    shapes: list[Shape] = []
+    for frame, entry in chosen:
+        try:
+            shapes += [
+                _shape(one, entry, file.categories, frame=frame) for one in file.of_image.get(entry["id"], ())
+            ]
+        except LabelError as error:
+            raise LabelError(f"{path}: {error}") from None
+    return Annotations(_numbered(shapes), _size(chosen[0][1]), path)
+
+
+def image_names(path: str | Path) -> tuple[str, ...]:
+    """Return the file names of the images of a COCO file, without folders.
+
+    Raises
+    ------
+    FileReadError
+        As `read_coco`.
+    """
+    return tuple(_name(entry) for entry in _load(Path(path)).images)
+
+
+def write_coco(
+    path: str | Path, pictures: Sequence[tuple[str, Annotations]], *, overwrite: bool = False
+) -> None:
+    """Write a COCO file.
+
+    Parameters
+    ----------
+    path : str or Path
+    pictures : sequence of (file name, Annotations)
+        Each with its size; a property `score` becomes the score of a result.
+
+    Raises
+    ------
+    InputError
+        If the size of an image is not known, or a shape is a point.
+    OutputExistsError, OutputError
+        As `unseam.io.atomic.replacing`.
+    """
+    classes = sorted({one.class_name or UNNAMED for _, a in pictures for one in a.shapes} - {IGNORED})
+    classes = classes or [UNNAMED]
+    images, annotations = [], []
+    for number, (name, picture) in enumerate(pictures, start=1):
+        if picture.size is None:
+            raise InputError(f"the size of {name} is not known; give the image, for example by --images")
+        height, width = picture.size
+        images.append({"id": number, "file_name": name, "height": height, "width": width})
+        for shape in picture.shapes:
+            entry = _entry(shape, picture.size, classes)
+            annotations.append({"id": len(annotations) + 1, "image_id": number, **entry})
+    document = {
+        "info": {"description": "written by unseam; label is the value in the label image"},
+        "images": images,
+        "categories": [{"id": k, "name": name} for k, name in enumerate(classes, start=1)],
+        "annotations": annotations,
+    }
+    with replacing(path, overwrite=overwrite) as temporary:
+        temporary.write_text(json.dumps(document, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def is_coco(document: Any) -> bool:
+    """Whether parsed JSON has the parts of a COCO file."""
+    return isinstance(document, dict) and isinstance(document.get("images"), list)
+
+
+class _File:
+    """A parsed file: its images, the annotations of each, and what categories are called."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.images: list[Entry] = list(document["images"])
+        self.categories = {one["id"]: str(one["name"]) for one in document.get("categories", ())}
+        self.of_image: dict[Any, list[Entry]] = {}
+        for one in document.get("annotations", ()):
+            self.of_image.setdefault(one["image_id"], []).append(one)
+        for entry in self.images:
+            entry["id"], entry["file_name"]
+
+
+def _load(path: Path) -> _File:
+    try:
+        status = path.stat()
+        return _parse(path, (status.st_mtime_ns, status.st_size))
+    except OSError as error:
+        raise FileReadError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+@lru_cache(maxsize=2)
+def _parse(path: Path, _version: tuple[int, int]) -> _File:
+    """Parse a file once for all its images; `_version` differs once it is written anew."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise FileReadError(f"{path} is no JSON: {error}") from error
+    if not is_coco(document):
+        raise FileReadError(f"{path} is no COCO file: it lists no images")
+    try:
+        return _File(document)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise FileReadError(
+            f"{path} is no COCO file: an image, a category or an annotation lacks {error}"
+        ) from error
+
+
+def _name(entry: Entry) -> str:
+    return PurePosixPath(str(entry["file_name"]).replace("\\", "/")).name
+
+
+def _bare(name: str) -> str:
+    """A file name without its suffix."""
+    bare = PurePosixPath(name).stem
+    return bare.removesuffix(".ome") or bare
+
+
+def _images_of(file: _File, image: str | None, path: Path) -> list[tuple[int | None, Entry]]:
+    """The entry of an image, or those of the frames of a series, with their numbers."""
+    if len(file.images) == 1:
+        return [(None, file.images[0])]
+    if image is None:
+        raise LabelError(
+            f"{path} has {len(file.images)} images, and it was not said which one is meant; give the images"
+        )
+    for same in ((lambda a, b: a == b), (lambda a, b: _bare(a) == _bare(b))):
+        found = [entry for entry in file.images if same(_name(entry), image)]
+        if len(found) > 1:
+            raise LabelError(f"{path} has {len(found)} images called {image}; give each a name of its own")
+        if found:
+            return [(None, found[0])]
+    series = re.compile(re.escape(_bare(image)) + r"_t(\d+)")
+    frames = [(match, entry) for entry in file.images if (match := series.fullmatch(_bare(_name(entry))))]
+    if frames:
+        return sorted(((int(match[1]), entry) for match, entry in frames), key=lambda frame: frame[0])
+    raise LabelError(
+        f"{path} has nothing of {image}; its images are {', '.join(map(_name, file.images[:3]))}"
+        f"{', ...' if len(file.images) > 3 else ''}"
+    )
+
+
+def _size(entry: Entry) -> tuple[int, int] | None:
+    height, width = entry.get("height"), entry.get("width")
+    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+
+
+def _numbered(shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+    """Shapes with the labels they have, if each of a frame has its own, else from 1 in each frame."""
+    places = [(shape.frame, shape.id) for shape in shapes]
+    if all(shape.id > 0 for shape in shapes) and len(set(places)) == len(places):
+        return tuple(shapes)
+    count: dict[int | None, int] = {}
+    numbered = []
+    for shape in shapes:
+        count[shape.frame] = count.get(shape.frame, 0) + 1
+        numbered.append(replace(shape, id=count[shape.frame]))
+    return tuple(numbered)
+
+
+def _shape(one: Entry, image: Entry, categories: Mapping[Any, str], *, frame: int | None) -> Shape:
+    """The shape of an annotation; its id is its label, or 0 where it names none."""
+    what = f"annotation {one.get('id')}"
+    if one.get("category_id") not in categories:
+        raise LabelError(
+            f"{what} is of category {one.get('category_id')}, which the file does not list; "
+            "add it to its categories"
+        )
+    segmentation = one.get("segmentation")
+    if isinstance(segmentation, Mapping):
+        rings = _rings_of_runs(segmentation, _size(image), what)
+    elif isinstance(segmentation, list) and segmentation:
+        rings = _rings_of_polygons([_ring(polygon, what) for polygon in segmentation])
+    else:
+        raise LabelError(f"{what} has no segmentation; a box alone does not say which pixels are meant")
+    name, label, score = categories[one["category_id"]], one.get("label"), one.get("score")
+    return Shape(
+        label if isinstance(label, int) else 0,
+        rings,
+        class_name=IGNORED if one.get("iscrowd") else "" if name == UNNAMED else name,
+        frame=frame,
+        properties={"score": float(score)} if isinstance(score, (int, float)) else {},
+    )
+
+
+def _ring(polygon: Any, what: str) -> Ring:
+    """The corners of a polygon, given as x, y, x, y, ..."""
+    try:
+        flat = np.asarray(polygon, np.float64)
+    except (TypeError, ValueError):
+        flat = np.zeros(0)
+    if flat.ndim != 1 or flat.size % 2 or flat.size < 6 or not np.isfinite(flat).all():
+        raise LabelError(f"{what} has a polygon that is not x, y, x, y, ... of three corners or more")
+    return flat.reshape(-1, 2)[:, ::-1].copy()
+
+
+def _rings_of_polygons(polygons: list[Ring]) -> tuple[Ring, ...]:
+    """Polygons as rings; those that may overlap are united pixel by pixel, as they add up in COCO."""
+    boxes = [(ring.min(axis=0), ring.max(axis=0)) for ring in polygons]
+    apart = all(
+        (low > other_high).any() or (other_low > high).any()
+        for k, (low, high) in enumerate(boxes)
+        for other_low, other_high in boxes[:k]
+    )
+    if apart:
+        return tuple(polygons)
+    origin = np.floor(np.min([low for low, _ in boxes], axis=0))
+    height, width = (np.ceil(np.max([high for _, high in boxes], axis=0)) - origin).astype(int).tolist()
+    parts = [Shape(1, (ring - origin,)) for ring in polygons]
+    united = rasterise(parts, (max(height, 1), max(width, 1)))
+    return _shifted(outlines(united), origin)
+
+
+def _rings_of_runs(runs: Entry, size: tuple[int, int] | None, what: str) -> tuple[Ring, ...]:
+    stated = runs.get("size")
+    if not (
+        isinstance(stated, list) and len(stated) == 2 and all(isinstance(n, int) and n > 0 for n in stated)
+    ):
+        raise LabelError(f"{what} has run lengths of size {stated!r}; height and width were expected")
+    if size is not None and tuple(stated) != size:
+        raise LabelError(
+            f"{what} has run lengths for {stated[0]} x {stated[1]} pixels, its image is "
+            f"{size[0]} x {size[1]}; they must be equal"
+        )
+    counts = runs.get("counts")
+    try:
+        lengths = from_text(counts) if isinstance(counts, str) else np.array(counts, np.int64)
+        if lengths.ndim != 1:
+            raise ValueError
+        mask, first = fill_runs(lengths, (stated[0], stated[1]))
+    except LabelError as error:
+        raise LabelError(f"{what}: {error}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise LabelError(f"{what} has run lengths that are neither a list of numbers nor a text") from None
+    return _shifted(outlines(mask), np.array([0.0, first]))
+
+
+def _shifted(shapes: Sequence[Shape], origin: Ring) -> tuple[Ring, ...]:
+    return tuple(ring + origin for shape in shapes for ring in shape.rings)
+
+
+def _entry(shape: Shape, size: tuple[int, int], classes: Sequence[str]) -> dict[str, Any]:
+    """An annotation, but for its number and that of its image."""
+    if shape.is_point:
+        raise InputError(
+            f"{in_words(shape)} is a point, and COCO objects have areas; make labels of the points first, "
+            "by unseam convert --to labels"
+        )
+    mask, origin = window(shape, size)
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    box = [0, 0, 0, 0]
+    if len(rows):
+        box = [int(columns[0]) + origin[1], int(rows[0]) + origin[0], int(np.ptp(columns)) + 1]
+        box.append(int(np.ptp(rows)) + 1)
+    score = shape.properties.get("score", math.nan)
+    crowd = shape.class_name == IGNORED
+    return {
+        "category_id": 1 if crowd else 1 + classes.index(shape.class_name or UNNAMED),
+        "segmentation": {"size": list(size), "counts": to_text(count_runs(mask, origin, size))},
+        "area": int(np.count_nonzero(mask)),
+        "bbox": box,
+        "iscrowd": int(crowd),
+        "label": shape.id,
+        **({"score": round(score, 6)} if math.isfinite(score) else {}),
+    }
+
+
+def window(shape: Shape, size: tuple[int, int]) -> tuple[Mask, tuple[int, int]]:
+    """The pixels of a shape within its box, and where the box begins in the image."""
+    limits = np.array(size)
+    corners = np.concatenate(shape.rings) if shape.rings else np.zeros((1, 2))
+    low = np.clip(np.floor(corners.min(axis=0)), 0, limits - 1)
+    high = np.clip(np.ceil(corners.max(axis=0)), low + 1, limits)
+    moved = Shape(1, tuple(ring - low for ring in shape.rings))
+    height, width = (high - low).astype(int).tolist()
+    return rasterise([moved], (height, width)) > 0, (int(low[0]), int(low[1]))
