@@ -76,7 +76,7 @@ def run_demo(
         out=out / "run",
         minutes=minutes,
         seed=seed,
-        task=made.task,
+        config=DataConfig(task=made.task),
         overwrite=overwrite,
         listener=listener,
     )
@@ -88,7 +88,7 @@ def run_demo(
         out / "predictions",
         images=out / "test/images",
         model=out / "run",
-        task=made.task,
+        config=DataConfig(task=made.task),
         json_file=out / "scores.json",
         report=report,
         overwrite=True,

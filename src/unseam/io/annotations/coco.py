@@ -19,6 +19,7 @@ import numpy as np
 
 from unseam.errors import FileReadError, InputError, LabelError
 from unseam.io.annotations.outlines import outlines
+from unseam.io.annotations.parsed import Version, read_json, version
 from unseam.io.annotations.rasterise import rasterise
 from unseam.io.annotations.record import Annotations, Ring, Shape, in_words
 from unseam.io.annotations.rle import Mask, count_runs, fill_runs, from_text, to_text
@@ -28,6 +29,9 @@ IGNORED = "ignore"
 """The class of regions whose truth is unknown; in COCO those are crowds."""
 UNNAMED = "object"
 """The category of objects that have no class."""
+
+SERIES = re.compile(r"(.+)_t(\d+)")
+"""What the frames of a series are called in a COCO file: its name, and their numbers."""
 
 Entry = Mapping[str, Any]
 
@@ -138,20 +142,13 @@ class _File:
 
 
 def _load(path: Path) -> _File:
-    try:
-        status = path.stat()
-        return _parse(path, (status.st_mtime_ns, status.st_size))
-    except OSError as error:
-        raise FileReadError(f"cannot read {path}: {error.strerror or error}") from error
+    return _indexed(path, version(path))
 
 
-@lru_cache(maxsize=2)
-def _parse(path: Path, _version: tuple[int, int]) -> _File:
-    """Parse a file once for all its images; `_version` differs once it is written anew."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise FileReadError(f"{path} is no JSON: {error}") from error
+@lru_cache(maxsize=1)
+def _indexed(path: Path, _version: Version) -> _File:
+    """Sort the annotations of a file once for all its images."""
+    document = read_json(path)
     if not is_coco(document):
         raise FileReadError(f"{path} is no COCO file: it lists no images")
     try:
@@ -180,16 +177,16 @@ def _images_of(file: _File, image: str | None, path: Path) -> list[tuple[int | N
         raise LabelError(
             f"{path} has {len(file.images)} images, and it was not said which one is meant; give the images"
         )
-    for same in ((lambda a, b: a == b), (lambda a, b: _bare(a) == _bare(b))):
-        found = [entry for entry in file.images if same(_name(entry), image)]
+    for alike in (str, _bare):
+        found = [entry for entry in file.images if alike(_name(entry)) == alike(image)]
         if len(found) > 1:
             raise LabelError(f"{path} has {len(found)} images called {image}; give each a name of its own")
         if found:
             return [(None, found[0])]
-    series = re.compile(re.escape(_bare(image)) + r"_t(\d+)")
-    frames = [(match, entry) for entry in file.images if (match := series.fullmatch(_bare(_name(entry))))]
-    if frames:
-        return sorted(((int(match[1]), entry) for match, entry in frames), key=lambda frame: frame[0])
+    frames = [(match, entry) for entry in file.images if (match := SERIES.fullmatch(_bare(_name(entry))))]
+    found_frames = [(int(match[2]), entry) for match, entry in frames if match[1] == _bare(image)]
+    if found_frames:
+        return list(sorted(found_frames, key=lambda frame: frame[0]))
     raise LabelError(
         f"{path} has nothing of {image}; its images are {', '.join(map(_name, file.images[:3]))}"
         f"{', ...' if len(file.images) > 3 else ''}"
