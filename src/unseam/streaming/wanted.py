@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from unseam.io.annotations.save import OUTLINES
 from unseam.streaming.work import is_begun, work_folder
 
 
@@ -16,7 +17,8 @@ class Wanted:
     Attributes
     ----------
     out : where the labels go, ending in .zarr; probabilities and table go beside it.
-    save : some of labels, probabilities, table, parquet and overlay; labels are always written.
+    save : some of labels, probabilities, table, parquet, overlay, rois, geojson and coco; labels are always
+        written.
     tile, tta, rescale : as `Model.predict`.
     block, memory : as `plan_stream`.
     version : of OME-Zarr, "0.4" or "0.5".
@@ -44,6 +46,7 @@ class Wanted:
             "table": f"{stem}.csv",
             "parquet": f"{stem}.parquet",
             "overlay": f"{stem}_overlay.png",
+            **{kind: f"{stem}{ending}" for kind, ending in OUTLINES.items()},
         }
         return {kind: self.out.with_name(names[kind]) for kind in ("labels", *self.save)}
 

@@ -172,7 +172,7 @@ def _predict_in_memory(
     results = [_predict_frame(model, frame, how, on_tile) for frame in frames]
     for line in remarks(model, results[0].spacing, one.path, rescale=how.rescale):
         listener.say(line)
-    write_results(results, one.targets, overwrite=how.overwrite or how.resume)
+    write_results(results, one.targets, image=one.path.name, overwrite=how.overwrite or how.resume)
     return sum(_count(result) for result in results), _noun(model)
 
 
