@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unseam.errors import InputError, LabelError, ShapeError
 from unseam.io.annotations.record import Shape, in_words
+from unseam.io.annotations.rings import counted, edges
 
 PIXELS = 2**22
 """Pixels painted at a time, some 100 MB."""
@@ -82,12 +83,11 @@ def outside(shapes: Sequence[Shape], shape: tuple[int, int]) -> tuple[Shape, ...
 
 def _spans(shapes: Sequence[Shape], shape: tuple[int, int]) -> tuple[Index, Index, Index]:
     """Runs of pixels in rows, shape after shape: the first, the one behind the last, and the label."""
-    owners = [np.full(len(ring), k) for k, one in enumerate(shapes) for ring in one.rings]
-    if not owners:
+    rings = [ring for one in shapes for ring in one.rings]
+    if not rings:
         return (np.empty(0, dtype=np.int64),) * 3
-    owner = np.concatenate(owners)
-    start = np.concatenate([ring for one in shapes for ring in one.rings])
-    stop = np.concatenate([np.roll(ring, -1, axis=0) for one in shapes for ring in one.rings])
+    start, stop, ring_of = edges(rings)
+    owner = np.repeat(np.arange(len(shapes)), [len(one.rings) for one in shapes])[ring_of]
     edge, row = _crossings(start[:, 0], stop[:, 0], shape[0])
     (y0, x0), (y1, x1) = start[edge].T, stop[edge].T
     x = x0 + (row + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
@@ -105,14 +105,7 @@ def _crossings(start: NDArray[np.float64], stop: NDArray[np.float64], height: in
         np.clip(np.ceil(y - 0.5), 0, height).astype(np.int64) for y in np.sort([start, stop], axis=0)
     )
     edge = np.repeat(np.arange(len(low)), high - low)
-    return edge, low[edge] + _counted(high - low)
-
-
-def _counted(counts: Index) -> Index:
-    """0, 1, ... up to each of the counts, one after the other."""
-    ends = np.cumsum(counts)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total) - np.repeat(ends - counts, counts)
+    return edge, low[edge] + counted(high - low)
 
 
 def _paint(labels: NDArray[np.int32], first: Index, behind: Index, label: Index) -> None:
@@ -122,5 +115,5 @@ def _paint(labels: NDArray[np.int32], first: Index, behind: Index, label: Index)
     ends = np.cumsum(lengths)
     cuts = np.searchsorted(ends, np.arange(1, groups) * PIXELS)
     for part in np.split(np.arange(len(first)), cuts):
-        at = np.repeat(first[part], lengths[part]) + _counted(lengths[part])
+        at = np.repeat(first[part], lengths[part]) + counted(lengths[part])
         labels[at] = np.repeat(label[part], lengths[part])
