@@ -62,7 +62,10 @@ class DataConfig(Section):
     )
     point_radius: float = setting(3.0, "radius of the disk that a point becomes, pixels", low=0, flag=True)
     point_ring: float = setting(
-        6.0, "radius of the ring of unknown pixels around it; it ends halfway to the next point", low=0, flag=True
+        6.0,
+        "radius of the unknown ring around it; it ends halfway to the next point",
+        low=0,
+        flag=True,
     )
     pixel_size: float | None = setting(
         None, "pixel size of images that do not state one, micrometres", low=1e-6, flag=True

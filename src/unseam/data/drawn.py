@@ -1,4 +1,4 @@
-"""Annotations as training wants them: shapes painted to labels, named classes numbered, unknown regions marked."""
+"""Annotations as training wants them: shapes painted, named classes numbered, unknown regions marked."""
 
 from __future__ import annotations
 
@@ -107,9 +107,7 @@ def paint(drawn: Drawn, names: Sequence[str] | None = None, disk: Disk | None = 
     disk = disk or Disk()
     shapes = [one for one in drawn.shapes if not is_ignored(one)]
     values = [one.id if names is None else _class_of(one, names, drawn.source) for one in shapes]
-    areas = [
-        Shape(value, one.rings) for one, value in zip(shapes, values, strict=True) if not one.is_point
-    ]
+    areas = [Shape(value, one.rings) for one, value in zip(shapes, values, strict=True) if not one.is_point]
     try:
         labels = rasterise(areas, drawn.size)
         points = [(one, value) for one, value in zip(shapes, values, strict=True) if one.is_point]
@@ -157,7 +155,9 @@ def coding_of(drawn: Sequence[Drawn], task: Task, names: Sequence[str]) -> Codin
         return Coding("instances", (), 2, f"labels: instances, {count:,} annotated objects{hint}")
     named = list(names) or ["object"]
     if len(named) >= _MAX_CLASSES:
-        raise LabelError(f"the annotations have {len(named)} classes, at most {_MAX_CLASSES - 1} can be told apart")
+        raise LabelError(
+            f"the annotations have {len(named)} classes, at most {_MAX_CLASSES - 1} can be told apart"
+        )
     shown = ", ".join(f"{number} {name}" for number, name in enumerate(named, start=1))
     reason = f"labels: {len(named) + 1} classes, 0 background, {shown} (--class-names gives another order)"
     return Coding("classes", tuple(range(len(named) + 1)), len(named) + 1, reason)
@@ -188,7 +188,7 @@ def _check_place(shape: Shape, size: tuple[int, int], count: int, source: Path) 
         )
     if shape.frame is not None and shape.frame >= count:
         raise LabelError(
-            f"{source}: {in_words(shape)} is of frame {shape.frame}, and the image has {count}, counted from 0"
+            f"{source}: {in_words(shape)} is of frame {shape.frame}, the image has {count}, counted from 0"
         )
     corners = np.concatenate(shape.rings) if shape.rings else np.zeros((0, 2))
     limits = np.array(size)

@@ -1,4 +1,4 @@
-"""Which pixels of a label image are unknown, and which are background, where the values do not say so alone."""
+"""Which pixels of a label image are unknown, and which are background."""
 
 from __future__ import annotations
 

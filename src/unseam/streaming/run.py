@@ -96,8 +96,8 @@ def _refuse_outlines(model: Model, wanted: Wanted) -> None:
     outlined = [kind for kind in wanted.save if kind in OUTLINES]
     if outlined and (model.header.task == "semantic" or model.network.spatial_dims == 3):
         raise InputError(
-            f"{','.join(outlined)} was asked for; of an image in blocks only objects in a plane are outlined, "
-            "not classes or volumes: save labels"
+            f"{','.join(outlined)} was asked for; of an image in blocks only objects in a plane are outlined,"
+            " not classes or volumes: save labels"
         )
 
 

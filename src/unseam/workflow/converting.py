@@ -18,7 +18,15 @@ from unseam.io.annotations.files import images_named, list_labels
 from unseam.io.annotations.save import OUTLINES, pictures, write_outlines
 from unseam.io.atomic import refuse_existing
 from unseam.io.images import stem, write_tiff
-from unseam.workflow.labelled import Labelled, Meaning, has_unknown, read_labelled, to_frames, to_shapes, understood
+from unseam.workflow.labelled import (
+    Labelled,
+    Meaning,
+    has_unknown,
+    read_labelled,
+    to_frames,
+    to_shapes,
+    understood,
+)
 from unseam.workflow.listener import Countdown, Listener, printing
 from unseam.workflow.loading import describe_pairing
 from unseam.workflow.measuring import beside
@@ -84,7 +92,9 @@ def convert_files(
     for line in meaning.lines:
         listener.say(line)
     if to in ("labels", "ome-tiff") and has_unknown(reads):
-        listener.say(f"unknown pixels are {meaning.ignore}; train and evaluate with --ignore {meaning.ignore}")
+        listener.say(
+            f"unknown pixels are {meaning.ignore}; train and evaluate with --ignore {meaning.ignore}"
+        )
     if to == "ctc":
         frames = [np.maximum(frame, 0) for one in reads for frame in to_frames(one, meaning, config)]
         write_ctc(out, frames, overwrite=overwrite)
@@ -163,7 +173,9 @@ def _write(
     if to in OUTLINES:
         write_outlines(to, target, to_shapes(one, meaning, config), image=image, overwrite=overwrite)
         return
-    frames = [np.where(f == IGNORE, meaning.ignore, f) if f.dtype.kind == "i" else f for f in to_frames(one, meaning, config)]
+    frames = to_frames(one, meaning, config)
+    if one.drawn is not None:
+        frames = [np.where(frame == IGNORE, meaning.ignore, frame) for frame in frames]
     axes = "YX" if frames[0].ndim == 2 else "ZYX"
     stack, axes = (np.stack(frames), f"T{axes}") if len(frames) > 1 else (frames[0], axes)
     write_tiff(target, stack, axes=axes, spacing=one.spacing, overwrite=overwrite)

@@ -16,8 +16,8 @@ from unseam.config import DataConfig
 from unseam.data.labels import Task
 from unseam.data.pairs import Pair, find_pairs
 from unseam.errors import InputError, PairingError, ShapeError
-from unseam.io.atomic import refuse_existing, replacing
 from unseam.io.annotations.files import list_labels
+from unseam.io.atomic import refuse_existing, replacing
 from unseam.io.images import read_image, stem
 from unseam.metrics.classes import (
     ClassCounts,

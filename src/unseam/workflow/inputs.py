@@ -83,7 +83,7 @@ def check_options(model: Model, out: Path, how: Options) -> None:
     outlined = [kind for kind in how.save or () if kind in OUTLINES]
     if outlined and model.network.spatial_dims == 3:
         raise InputError(
-            f"save {','.join(outlined)} was given, which are outlines in a plane, and the model is for volumes; "
+            f"save {','.join(outlined)} was given, outlines in a plane, and the model is for volumes; "
             "save labels"
         )
     if out.exists() and not out.is_dir():

@@ -1,4 +1,4 @@
-"""The labels of an image from a file of any kind, as label images or as outlines: what `unseam convert` needs."""
+"""The labels of an image, from a file of any kind, as label image or as outlines."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unseam.axes import times
 from unseam.config import DataConfig
 from unseam.data.drawn import Drawn, coding_of, describe_drawn, drawn_frames, is_ignored
 from unseam.data.labels import Coding, Task, decode, recognise_coding
@@ -88,8 +89,8 @@ def read_labelled(path: Path, image_path: Path | None, within: str, config: Data
     else:
         frames, spacing = _read_frames(path, config)
         read = Labelled(path, frames, None, frames[0].shape, len(frames), spacing, image)
-        if image is not None and (image.frames()[0].data.shape[1:], len(image.frames())) != (read.size, read.count):
-            raise ShapeError(f"{path} and its image {image_path} differ in size or number of frames")
+        if image is not None:
+            _refuse_unlike(read, image)
     spacing = read.spacing or (image.spacing if image else None)
     if spacing is None and config.pixel_size is not None and read.size is not None:
         spacing = (config.pixel_size,) * len(read.size)
@@ -169,6 +170,16 @@ def has_unknown(reads: Sequence[Labelled]) -> bool:
     return any(shape.is_point or is_ignored(shape) for shape in shapes)
 
 
+def _refuse_unlike(read: Labelled, image: Image) -> None:
+    pictures = image.frames()
+    size = pictures[0].data.shape[1:]
+    if (size, len(pictures)) != (read.size, read.count):
+        raise ShapeError(
+            f"{image.path} has {len(pictures)} frames of {times(size)} pixels and its labels {read.path} "
+            f"{read.count} of {times(read.size or ())}; they must be equal"
+        )
+
+
 def _read_drawn(path: Path, image: Image | None, within: str | None) -> Labelled:
     drawn = read_annotations(path, within)
     if image is None:
@@ -180,9 +191,7 @@ def _read_drawn(path: Path, image: Image | None, within: str | None) -> Labelled
     return Labelled(path, (), drawn, size, len(frames), image=image)
 
 
-def _read_frames(
-    path: Path, config: DataConfig
-) -> tuple[tuple[NDArray[Any], ...], tuple[float, ...] | None]:
+def _read_frames(path: Path, config: DataConfig) -> tuple[tuple[NDArray[Any], ...], tuple[float, ...] | None]:
     """The frames of a label file or an OME-Zarr label image, and its pixel size."""
     if not path.is_dir():
         image = read_labels(path, axes=config.axes)

@@ -141,9 +141,7 @@ def chosen_classes(drawn: Sequence[Drawn], config: DataConfig) -> tuple[str, ...
     return names
 
 
-def painted_as(
-    drawn: Drawn, coding: Coding, classes: Sequence[str], config: DataConfig
-) -> NDArray[np.int32]:
+def painted_as(drawn: Drawn, coding: Coding, classes: Sequence[str], config: DataConfig) -> NDArray[np.int32]:
     """The labels of shapes: classes or objects, as the coding says."""
     names = (classes or ("object",)) if coding.kind == "classes" else None
     return paint(drawn, names, Disk(config.point_radius, config.point_ring))

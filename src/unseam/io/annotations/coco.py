@@ -104,7 +104,8 @@ def write_coco(
     """
     classes = sorted({one.class_name or UNNAMED for _, a in pictures for one in a.shapes} - {IGNORED})
     classes = classes or [UNNAMED]
-    images, annotations = [], []
+    images: list[Entry] = []
+    annotations: list[Entry] = []
     for number, (name, picture) in enumerate(pictures, start=1):
         if picture.size is None:
             raise InputError(f"the size of {name} is not known; give the image, for example by --images")
@@ -184,9 +185,9 @@ def _images_of(file: _File, image: str | None, path: Path) -> list[tuple[int | N
         if found:
             return [(None, found[0])]
     frames = [(match, entry) for entry in file.images if (match := SERIES.fullmatch(_bare(_name(entry))))]
-    found_frames = [(int(match[2]), entry) for match, entry in frames if match[1] == _bare(image)]
-    if found_frames:
-        return list(sorted(found_frames, key=lambda frame: frame[0]))
+    of_image = {int(match[2]): entry for match, entry in frames if match[1] == _bare(image)}
+    if of_image:
+        return [(frame, of_image[frame]) for frame in sorted(of_image)]
     raise LabelError(
         f"{path} has nothing of {image}; its images are {', '.join(map(_name, file.images[:3]))}"
         f"{', ...' if len(file.images) > 3 else ''}"

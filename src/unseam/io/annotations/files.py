@@ -96,4 +96,3 @@ def read_annotations(path: str | Path, image: str | None = None) -> Annotations:
     from unseam.io.annotations.geojson import read_geojson
 
     return read_geojson(path)
-

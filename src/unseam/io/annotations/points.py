@@ -57,7 +57,7 @@ def read_points(path: str | Path) -> Annotations:
     columns = _columns(lines[0] if lines else "")
     if not {"y", "x"} <= columns.keys():
         raise LabelError(f"{path} starts with {lines[0] if lines else ''!r}; expected the columns y and x")
-    shapes = []
+    shapes: list[Shape] = []
     for number, cells in enumerate(csv.reader(lines[1:], delimiter=_delimiter(lines[0])), start=2):
         if any(map(str.strip, cells)):
             shapes.append(_point(cells, columns, len(shapes) + 1, f"{path}, line {number}"))

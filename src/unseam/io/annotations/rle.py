@@ -5,9 +5,9 @@
     mask       0 1      columns one after another: 0 1 | 1 1
                1 1      counts: [1, 3]
 
-In a file the counts are a list, or a text of six bits a letter that pycocotools made up: five bits of a number,
-lowest first, and one that says whether more follow; from the fourth count on, of the difference to the count
-before the last.
+In a file the counts are a list, or the text of pycocotools, six bits a letter: five bits of a number, lowest
+first, and one that says whether more follow; from the fourth count on, of the difference to the count before
+the last.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from unseam.io.annotations.coco import write_coco
 from unseam.io.annotations.geojson import ObjectType, write_geojson
-from unseam.io.annotations.imagej import write_rois
 from unseam.io.annotations.record import Annotations, Shape
 from unseam.io.images import stem
 
@@ -49,7 +48,8 @@ def with_measurements(shapes: Sequence[Shape], columns: Mapping[str, NDArray[Any
     rows = np.searchsorted(columns["id"], [shape.id for shape in shapes])
     rest = {name: column for name, column in columns.items() if name != "id"}
     return tuple(
-        replace(shape, properties=Measured(rest, row)) for shape, row in zip(shapes, rows.tolist(), strict=True)
+        replace(shape, properties=Measured(rest, row))
+        for shape, row in zip(shapes, rows.tolist(), strict=True)
     )
 
 
@@ -80,6 +80,8 @@ def write_outlines(
         As `write_rois`, `write_geojson` and `write_coco`.
     """
     if kind == "rois":
+        from unseam.io.annotations.imagej import write_rois
+
         write_rois(path, annotations.shapes, overwrite=overwrite)
     elif kind == "geojson":
         write_geojson(path, annotations.shapes, object_type=object_type, overwrite=overwrite)
