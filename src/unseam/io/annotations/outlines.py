@@ -1,20 +1,19 @@
 """Label images to the exact outlines of their objects, along the cracks between pixels.
 
-A corner of an outline lies where four pixels meet and one, or three, or two that touch only diagonally, are of
-the object; where two side by side are, the outline goes straight on::
+A corner of an outline lies where, of four pixels that meet, one is of the object, or three, or two that touch
+only diagonally; where two side by side are, the outline goes straight on::
 
     . .     # #     . #     . .
      ┌      ─┘      ─┼─     ───
     . #     # .     # .     # #
 
-Corners are found block by block and chained once. At each the object lies on the right-hand side of the
-direction of travel as seen on the screen, so that outer rings run clockwise there and holes the other way: with
-y pointing up, as geometry files have it, outer rings are counterclockwise. On a line of cracks the corners of
-one object, sorted, belong together in pairs, as a stretch of its outline begins at one and ends at the next.
+Corners are found block by block and chained once. On a line of cracks the corners of one object, sorted, belong
+together in pairs, as a stretch of its outline begins at one and ends at the next. Outer rings run clockwise on
+the screen and holes the other way; if y points up, as in geometry files, outer rings are counterclockwise.
 
-Where two pixels of an object touch only diagonally, two rings could be taken for one that touches itself. Parts
-that meet nowhere else are kept apart; where a part meets itself around a hole, the hole is parted from what is
-outside. So no ring passes a place twice, and rings meet in points at most.
+Where two pixels of an object touch only diagonally, two rings could be taken for one that touches itself.
+Parts that meet nowhere else are kept apart; where a part meets itself around a hole, the hole is parted from
+what is outside. So no ring passes a place twice, and rings meet in points at most.
 """
 
 from __future__ import annotations
@@ -106,8 +105,8 @@ def outlines_of(
     """
     if len(source.shape) != 2 or source.channels != 1:
         raise ShapeError(
-            f"{source.name} has {source.channels} channels of shape {source.shape}; outlines are drawn of one "
-            "plane of labels: select one, for example with --select 'z=0, c=0'"
+            f"{source.name} has {source.channels} channels of shape {source.shape}; outlines are drawn of "
+            "one plane of labels: select one, for example by 'z=0, c=0'"
         )
     if source.dtype.kind not in "biu":
         raise LabelError(f"{source.name} holds {source.dtype} values, which are no labels; give integers")
@@ -156,7 +155,7 @@ def _joined(parts: list[_Corners]) -> _Corners:
 
 
 def _corners(source: Source, grid: BlockGrid, number: int) -> _Corners:
-    """The corners at the upper left of the pixels of a block; those at the end of the image belong to it too."""
+    """The corners at the upper left of the pixels of a block, and at the end of the image the others too."""
     (top, bottom), (left, right) = grid.region(number)
     region = ((max(0, top - 1), bottom), (max(0, left - 1), right))
     labels = source.read(region)[0]

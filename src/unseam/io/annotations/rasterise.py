@@ -86,7 +86,8 @@ def _spans(shapes: Sequence[Shape], shape: tuple[int, int]) -> tuple[Index, Inde
     rings = [ring for one in shapes for ring in one.rings]
     if not rings:
         return (np.empty(0, dtype=np.int64),) * 3
-    start, stop, ring_of = edges(rings)
+    start, following, ring_of = edges(rings)
+    stop = start[following]
     owner = np.repeat(np.arange(len(shapes)), [len(one.rings) for one in shapes])[ring_of]
     edge, row = _crossings(start[:, 0], stop[:, 0], shape[0])
     (y0, x0), (y1, x1) = start[edge].T, stop[edge].T

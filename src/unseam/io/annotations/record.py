@@ -6,8 +6,8 @@ Coordinates are those of pixel corners, (y, x), as in ImageJ and QuPath: pixel (
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,3 +64,11 @@ def in_words(shape: Shape) -> str:
     "shape 7 ('cell 7')"
     """
     return f"shape {shape.id}" + (f" ({shape.name!r})" if shape.name else "")
+
+
+def numbered(shapes: Sequence[Shape]) -> tuple[Shape, ...]:
+    """Shapes with their own ids, if each has one from 1 that no other of its frame has; else 1, 2, 3, ..."""
+    keys = {(one.frame, one.id) for one in shapes if one.id > 0}
+    if len(keys) == len(shapes):
+        return tuple(shapes)
+    return tuple(replace(one, id=number) for number, one in enumerate(shapes, start=1))

@@ -72,7 +72,8 @@ def enclosing(rings: Sequence[Ring], areas: Floats) -> list[Index]:
     """Of each ring, which others go around it; a larger ring is never inside a smaller one."""
     if len(rings) == 1:
         return [np.empty(0, dtype=np.int64)]
-    start, stop, owner = edges(rings)
+    start, following, owner = edges(rings)
+    stop = start[following]
     places = np.stack([_place(ring) for ring in rings])
     by_y = np.argsort(places[:, 0], kind="stable")
     (low, high) = np.searchsorted(places[by_y, 0], np.sort([start[:, 0], stop[:, 0]], axis=0))
@@ -107,8 +108,9 @@ def crossing(rings: Sequence[Ring], shape_of: Index) -> tuple[int, float, float]
     """
     if not len(rings):
         return None
-    start, stop, ring_of = edges(rings)
-    before = np.concatenate([np.roll(ring, 1, axis=0) for ring in rings])
+    start, following, ring_of = edges(rings)
+    stop, before = start[following], np.empty_like(start)
+    before[following] = start
     low, high = np.minimum(start, stop), np.maximum(start, stop)
     shape = shape_of[ring_of]
     # shapes side by side, so that one search over x finds the neighbours of all
@@ -120,6 +122,7 @@ def crossing(rings: Sequence[Ring], shape_of: Index) -> tuple[int, float, float]
     for first, second in _pairs(np.arange(1, len(by_x) + 1), behind):
         one, other = by_x[first], by_x[second]
         near = (low[one, 0] <= high[other, 0]) & (low[other, 0] <= high[one, 0])
+        near &= (following[one] != other) & (following[other] != one)
         one, other = one[near], other[near]
         crossed = np.flatnonzero(_cross(start, stop, before, one, other))
         if len(crossed):
@@ -128,11 +131,14 @@ def crossing(rings: Sequence[Ring], shape_of: Index) -> tuple[int, float, float]
     return None
 
 
-def edges(rings: Sequence[Ring]) -> tuple[Floats, Floats, Index]:
-    """All edges of rings: where each starts and stops, (N, 2), and the number of its ring."""
+def edges(rings: Sequence[Ring]) -> tuple[Floats, Index, Index]:
+    """All edges of rings: where each starts, (N, 2), the number of the next edge, and that of its ring."""
+    lengths = np.array([len(ring) for ring in rings])
+    ends = np.cumsum(lengths)
     start = np.concatenate(rings)
-    stop = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])
-    return start, stop, np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
+    following = np.arange(1, len(start) + 1)
+    following[ends - 1] = ends - lengths
+    return start, following, np.repeat(np.arange(len(rings)), lengths)
 
 
 def counted(counts: Index) -> Index:
@@ -184,4 +190,4 @@ def _side(start: Floats, stop: Floats, edge: Index, place: Floats) -> Floats:
     """On which side of edges, prolonged, places lie: -1, 0 or 1."""
     (y, x), (down, right) = (place - start[edge]).T, (stop[edge] - start[edge]).T
     distance = (right * y - down * x) / np.hypot(down, right)
-    return np.sign(distance) * (np.abs(distance) > TOLERANCE)
+    return np.asarray(np.sign(distance) * (np.abs(distance) > TOLERANCE))
