@@ -14,6 +14,7 @@ from unseam.axes import times
 from unseam.data.labels import Coding, Task
 from unseam.data.sample import IGNORE
 from unseam.errors import LabelError, ShapeError
+from unseam.io.annotations.ignored import is_ignored
 from unseam.io.annotations.points import draw_points
 from unseam.io.annotations.rasterise import outside, rasterise
 from unseam.io.annotations.record import Annotations, Shape, in_words
@@ -126,13 +127,6 @@ def paint(drawn: Drawn, names: Sequence[str] | None = None, disk: Disk | None = 
     return labels
 
 
-def is_ignored(shape: Shape) -> bool:
-    """Whether a shape marks a region whose truth is unknown: "ignore", and "Ignore*" as QuPath has it."""
-    return shape.class_name.lower().startswith("ignore") or (
-        not shape.class_name and shape.name.lower().startswith("ignore")
-    )
-
-
 def class_names(drawn: Sequence[Drawn]) -> tuple[str, ...]:
     """The names of the classes of all shapes, sorted; shapes without one do not count."""
     return tuple(
@@ -169,7 +163,8 @@ def describe_drawn(drawn: Sequence[Drawn]) -> str:
     kinds = Counter(_kind(one) for one in shapes)
     classes = Counter(one.class_name for one in shapes if one.class_name and not is_ignored(one))
     parts = [f"{kinds[kind]:,} {kind}" for kind in ("outlines", "points", "ignored regions") if kinds[kind]]
-    line = f"annotations: {', '.join(parts) or 'no shape'} in {len({each.source for each in drawn})} files"
+    files = len({each.source for each in drawn})
+    line = f"annotations: {', '.join(parts) or 'no shape'} in {files} file{'' if files == 1 else 's'}"
     if classes:
         line += f"; classes {', '.join(f'{name} {count:,}' for name, count in classes.most_common(6))}"
         line += ", ..." if len(classes) > 6 else ""

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from unseam.axes import times
 from unseam.config import DataConfig
-from unseam.data.drawn import Drawn, coding_of, describe_drawn, drawn_frames, is_ignored
+from unseam.data.drawn import Drawn, coding_of, describe_drawn, drawn_frames
 from unseam.data.labels import Coding, Task, decode, recognise_coding
 from unseam.data.sample import IGNORE
 from unseam.errors import LabelError, ShapeError
 from unseam.instances import label_class_regions
 from unseam.io.annotations.files import is_annotation, read_annotations
+from unseam.io.annotations.ignored import is_ignored
 from unseam.io.annotations.outlines import outlines
 from unseam.io.annotations.record import Annotations, Shape
 from unseam.io.annotations.save import with_measurements

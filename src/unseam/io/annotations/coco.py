@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -18,22 +18,20 @@ from typing import Any
 import numpy as np
 
 from unseam.errors import FileReadError, InputError, LabelError
-from unseam.io.annotations.outlines import outlines
+from unseam.io.annotations.ignored import IGNORED, is_ignored
 from unseam.io.annotations.parsed import Version, read_json, version
-from unseam.io.annotations.rasterise import rasterise
 from unseam.io.annotations.record import Annotations, Ring, Shape, in_words
-from unseam.io.annotations.rle import Mask, count_runs, fill_runs, from_text, to_text
+from unseam.io.annotations.rle import count_runs, to_text
+from unseam.io.annotations.segmentation import Entry, rings_of, window
 from unseam.io.atomic import replacing
 
-IGNORED = "ignore"
-"""The class of regions whose truth is unknown; in COCO those are crowds."""
 UNNAMED = "object"
 """The category of objects that have no class."""
 
+SCORES = ("score", "mean_probability")
+"""Properties that are the score of a result, the first one that is there."""
 SERIES = re.compile(r"(.+)_t(\d+)")
 """What the frames of a series are called in a COCO file: its name, and their numbers."""
-
-Entry = Mapping[str, Any]
 
 
 def read_coco(path: str | Path, image: str | None = None) -> Annotations:
@@ -63,13 +61,13 @@ def read_coco(path: str | Path, image: str | None = None) -> Annotations:
     file = _load(path)
     chosen = _images_of(file, image, path)
     shapes: list[Shape] = []
-    for frame, entry in chosen:
-        try:
-            shapes += [
-                _shape(one, entry, file.categories, frame=frame) for one in file.of_image.get(entry["id"], ())
-            ]
-        except LabelError as error:
-            raise LabelError(f"{path}: {error}") from None
+    try:
+        for frame, entry in chosen:
+            ones = file.of_image.get(entry["id"], ())
+            for one, rings in zip(ones, rings_of(ones, _size(entry)), strict=True):
+                shapes.append(_shape(one, rings, file.categories, frame=frame))
+    except LabelError as error:
+        raise LabelError(f"{path}: {error}") from None
     return Annotations(_numbered(shapes), _size(chosen[0][1]), path)
 
 
@@ -93,7 +91,7 @@ def write_coco(
     ----------
     path : str or Path
     pictures : sequence of (file name, Annotations)
-        Each with its size; a property `score` becomes the score of a result.
+        Each with its size; the first of `SCORES` among the properties becomes the score of a result.
 
     Raises
     ------
@@ -102,8 +100,8 @@ def write_coco(
     OutputExistsError, OutputError
         As `unseam.io.atomic.replacing`.
     """
-    classes = sorted({one.class_name or UNNAMED for _, a in pictures for one in a.shapes} - {IGNORED})
-    classes = classes or [UNNAMED]
+    shapes = [one for _, picture in pictures for one in picture.shapes if not is_ignored(one)]
+    classes = sorted({one.class_name or UNNAMED for one in shapes}) or [UNNAMED]
     images: list[Entry] = []
     annotations: list[Entry] = []
     for number, (name, picture) in enumerate(pictures, start=1):
@@ -130,16 +128,22 @@ def is_coco(document: Any) -> bool:
 
 
 class _File:
-    """A parsed file: its images, the annotations of each, and what categories are called."""
+    """A parsed file: its images, also by name and by name without suffix, and the annotations of each."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.images: list[Entry] = list(document["images"])
         self.categories = {one["id"]: str(one["name"]) for one in document.get("categories", ())}
-        self.of_image: dict[Any, list[Entry]] = {}
-        for one in document.get("annotations", ()):
-            self.of_image.setdefault(one["image_id"], []).append(one)
-        for entry in self.images:
-            entry["id"], entry["file_name"]
+        self.of_image = _grouped(document.get("annotations", ()), lambda one: one["image_id"])
+        self.named = _grouped(self.images, _name)
+        self.bare = _grouped(self.images, lambda image: _bare(_name(image)))
+        self.ids = [image["id"] for image in self.images]
+
+
+def _grouped(entries: Iterable[Entry], key: Callable[[Entry], Any]) -> dict[Any, list[Entry]]:
+    groups: dict[Any, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(key(entry), []).append(entry)
+    return groups
 
 
 def _load(path: Path) -> _File:
@@ -178,14 +182,13 @@ def _images_of(file: _File, image: str | None, path: Path) -> list[tuple[int | N
         raise LabelError(
             f"{path} has {len(file.images)} images, and it was not said which one is meant; give the images"
         )
-    for alike in (str, _bare):
-        found = [entry for entry in file.images if alike(_name(entry)) == alike(image)]
-        if len(found) > 1:
-            raise LabelError(f"{path} has {len(found)} images called {image}; give each a name of its own")
-        if found:
-            return [(None, found[0])]
-    frames = [(match, entry) for entry in file.images if (match := SERIES.fullmatch(_bare(_name(entry))))]
-    of_image = {int(match[2]): entry for match, entry in frames if match[1] == _bare(image)}
+    found = file.named.get(image) or file.bare.get(_bare(image), [])
+    if len(found) > 1:
+        raise LabelError(f"{path} has {len(found)} images called {image}; give each a name of its own")
+    if found:
+        return [(None, found[0])]
+    frames = [(match, found) for bare, found in file.bare.items() if (match := SERIES.fullmatch(bare))]
+    of_image = {int(match[2]): found[0] for match, found in frames if match[1] == _bare(image)}
     if of_image:
         return [(frame, of_image[frame]) for frame in sorted(of_image)]
     raise LabelError(
@@ -212,21 +215,13 @@ def _numbered(shapes: Sequence[Shape]) -> tuple[Shape, ...]:
     return tuple(numbered)
 
 
-def _shape(one: Entry, image: Entry, categories: Mapping[Any, str], *, frame: int | None) -> Shape:
+def _shape(one: Entry, rings: tuple[Ring, ...], categories: Mapping[Any, str], *, frame: int | None) -> Shape:
     """The shape of an annotation; its id is its label, or 0 where it names none."""
-    what = f"annotation {one.get('id')}"
     if one.get("category_id") not in categories:
         raise LabelError(
-            f"{what} is of category {one.get('category_id')}, which the file does not list; "
-            "add it to its categories"
+            f"annotation {one.get('id')} is of category {one.get('category_id')}, which the file does not "
+            "list; add it to its categories"
         )
-    segmentation = one.get("segmentation")
-    if isinstance(segmentation, Mapping):
-        rings = _rings_of_runs(segmentation, _size(image), what)
-    elif isinstance(segmentation, list) and segmentation:
-        rings = _rings_of_polygons([_ring(polygon, what) for polygon in segmentation])
-    else:
-        raise LabelError(f"{what} has no segmentation; a box alone does not say which pixels are meant")
     name, label, score = categories[one["category_id"]], one.get("label"), one.get("score")
     return Shape(
         label if isinstance(label, int) else 0,
@@ -237,62 +232,6 @@ def _shape(one: Entry, image: Entry, categories: Mapping[Any, str], *, frame: in
     )
 
 
-def _ring(polygon: Any, what: str) -> Ring:
-    """The corners of a polygon, given as x, y, x, y, ..."""
-    try:
-        flat = np.asarray(polygon, np.float64)
-    except (TypeError, ValueError):
-        flat = np.zeros(0)
-    if flat.ndim != 1 or flat.size % 2 or flat.size < 6 or not np.isfinite(flat).all():
-        raise LabelError(f"{what} has a polygon that is not x, y, x, y, ... of three corners or more")
-    return flat.reshape(-1, 2)[:, ::-1].copy()
-
-
-def _rings_of_polygons(polygons: list[Ring]) -> tuple[Ring, ...]:
-    """Polygons as rings; those that may overlap are united pixel by pixel, as they add up in COCO."""
-    boxes = [(ring.min(axis=0), ring.max(axis=0)) for ring in polygons]
-    apart = all(
-        (low > other_high).any() or (other_low > high).any()
-        for k, (low, high) in enumerate(boxes)
-        for other_low, other_high in boxes[:k]
-    )
-    if apart:
-        return tuple(polygons)
-    origin = np.floor(np.min([low for low, _ in boxes], axis=0))
-    height, width = (np.ceil(np.max([high for _, high in boxes], axis=0)) - origin).astype(int).tolist()
-    parts = [Shape(1, (ring - origin,)) for ring in polygons]
-    united = rasterise(parts, (max(height, 1), max(width, 1)))
-    return _shifted(outlines(united), origin)
-
-
-def _rings_of_runs(runs: Entry, size: tuple[int, int] | None, what: str) -> tuple[Ring, ...]:
-    stated = runs.get("size")
-    if not (
-        isinstance(stated, list) and len(stated) == 2 and all(isinstance(n, int) and n > 0 for n in stated)
-    ):
-        raise LabelError(f"{what} has run lengths of size {stated!r}; height and width were expected")
-    if size is not None and tuple(stated) != size:
-        raise LabelError(
-            f"{what} has run lengths for {stated[0]} x {stated[1]} pixels, its image is "
-            f"{size[0]} x {size[1]}; they must be equal"
-        )
-    counts = runs.get("counts")
-    try:
-        lengths = from_text(counts) if isinstance(counts, str) else np.array(counts, np.int64)
-        if lengths.ndim != 1:
-            raise ValueError
-        mask, first = fill_runs(lengths, (stated[0], stated[1]))
-    except LabelError as error:
-        raise LabelError(f"{what}: {error}") from None
-    except (TypeError, ValueError, OverflowError):
-        raise LabelError(f"{what} has run lengths that are neither a list of numbers nor a text") from None
-    return _shifted(outlines(mask), np.array([0.0, first]))
-
-
-def _shifted(shapes: Sequence[Shape], origin: Ring) -> tuple[Ring, ...]:
-    return tuple(ring + origin for shape in shapes for ring in shape.rings)
-
-
 def _entry(shape: Shape, size: tuple[int, int], classes: Sequence[str]) -> dict[str, Any]:
     """An annotation, but for its number and that of its image."""
     if shape.is_point:
@@ -300,14 +239,15 @@ def _entry(shape: Shape, size: tuple[int, int], classes: Sequence[str]) -> dict[
             f"{in_words(shape)} is a point, and COCO objects have areas; make labels of the points first, "
             "by unseam convert --to labels"
         )
-    mask, origin = window(shape, size)
+    covered = window(shape, size)
+    mask, origin = covered.mask, covered.origin
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = [0, 0, 0, 0]
     if len(rows):
         box = [int(columns[0]) + origin[1], int(rows[0]) + origin[0], int(np.ptp(columns)) + 1]
         box.append(int(np.ptp(rows)) + 1)
-    score = shape.properties.get("score", math.nan)
-    crowd = shape.class_name == IGNORED
+    score = next((shape.properties[name] for name in SCORES if name in shape.properties), math.nan)
+    crowd = is_ignored(shape)
     return {
         "category_id": 1 if crowd else 1 + classes.index(shape.class_name or UNNAMED),
         "segmentation": {"size": list(size), "counts": to_text(count_runs(mask, origin, size))},
@@ -317,14 +257,3 @@ def _entry(shape: Shape, size: tuple[int, int], classes: Sequence[str]) -> dict[
         "label": shape.id,
         **({"score": round(score, 6)} if math.isfinite(score) else {}),
     }
-
-
-def window(shape: Shape, size: tuple[int, int]) -> tuple[Mask, tuple[int, int]]:
-    """The pixels of a shape within its box, and where the box begins in the image."""
-    limits = np.array(size)
-    corners = np.concatenate(shape.rings) if shape.rings else np.zeros((1, 2))
-    low = np.clip(np.floor(corners.min(axis=0)), 0, limits - 1)
-    high = np.clip(np.ceil(corners.max(axis=0)), low + 1, limits)
-    moved = Shape(1, tuple(ring - low for ring in shape.rings))
-    height, width = (high - low).astype(int).tolist()
-    return rasterise([moved], (height, width)) > 0, (int(low[0]), int(low[1]))
