@@ -76,7 +76,7 @@ def run_demo(
         out=out / "run",
         minutes=minutes,
         seed=seed,
-        config=DataConfig(task=made.task),
+        task=made.task,
         overwrite=overwrite,
         listener=listener,
     )
