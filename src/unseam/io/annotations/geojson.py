@@ -140,7 +140,7 @@ def _parsed(path: Path) -> Any:
 
 
 def _check_rings(areas: Sequence[Feature]) -> None:
-    """Raise `InputError` for a feature whose rings cross, or lie in each other in another way than it says."""
+    """Raise `InputError` for a feature whose rings cross, or are nested in another way than it says."""
     rings = [ring for one in areas for ring in one.rings]
     crossed = crossing(rings, np.repeat(np.arange(len(areas)), [len(one.rings) for one in areas]))
     if crossed:

@@ -7,9 +7,10 @@ only diagonally; where two side by side are, the outline goes straight on::
      ┌      ─┘      ─┼─     ───
     . #     # .     # .     # #
 
-Corners are found block by block and chained once. On a line of cracks the corners of one object, sorted, belong
-together in pairs, as a stretch of its outline begins at one and ends at the next. Outer rings run clockwise on
-the screen and holes the other way; if y points up, as in geometry files, outer rings are counterclockwise.
+Corners are found block by block and chained once. On a line of cracks the corners of one object, sorted,
+belong together in pairs, as a stretch of its outline begins at one and ends at the next. Outer rings run
+clockwise on the screen and holes the other way; if y points up, as in geometry files, outer rings are
+counterclockwise.
 
 Where two pixels of an object touch only diagonally, two rings could be taken for one that touches itself.
 Parts that meet nowhere else are kept apart; where a part meets itself around a hole, the hole is parted from
