@@ -18,6 +18,7 @@ from unseam.io.annotations.ignored import is_ignored
 from unseam.io.annotations.points import draw_points
 from unseam.io.annotations.rasterise import outside, rasterise
 from unseam.io.annotations.record import Annotations, Shape, in_words
+from unseam.io.images import Image
 
 _MAX_CLASSES = 255
 
@@ -39,6 +40,26 @@ class Drawn:
 
 
 @dataclass(frozen=True)
+class Extent:
+    """How large an image is: spatial shape of a frame, number of frames, and of channels."""
+
+    size: tuple[int, ...]
+    count: int = 1
+    channels: int = 1
+
+
+def frames_of(annotations: Annotations) -> int:
+    """How many frames a series has at least."""
+    return 1 + max((shape.frame or 0 for shape in annotations.shapes), default=0)
+
+
+def extent_of(image: Image) -> Extent:
+    """How large an image in memory is."""
+    frames = image.frames()
+    return Extent(frames[0].data.shape[1:], len(frames), frames[0].data.shape[0])
+
+
+@dataclass(frozen=True)
 class Disk:
     """How points are drawn: radius of the disk and of the ring of unknown pixels around it."""
 
@@ -46,15 +67,15 @@ class Disk:
     ring: float = 6.0
 
 
-def drawn_frames(annotations: Annotations, size: tuple[int, ...], count: int, source: Path) -> list[Drawn]:
+def drawn_frames(annotations: Annotations, image: Image | Extent, source: Path) -> list[Drawn]:
     """The shapes of each frame of an image; of an image that is no series all of them.
 
     Parameters
     ----------
     annotations : Annotations
-    size : spatial shape of the image.
-    count : how many frames it has.
-    source : the file of the annotations, for messages.
+    image : Image or Extent
+    source : Path
+        The file of the annotations, for messages.
 
     Raises
     ------
@@ -63,6 +84,8 @@ def drawn_frames(annotations: Annotations, size: tuple[int, ...], count: int, so
     LabelError
         If a shape is of a frame that the image does not have, or lies outside the image.
     """
+    extent = image if isinstance(image, Extent) else extent_of(image)
+    size, count = extent.size, extent.count
     if len(size) != 2:
         raise ShapeError(
             f"{source} has outlines, which are 2-D, and its image is a volume {times(size)}; "
@@ -75,7 +98,7 @@ def drawn_frames(annotations: Annotations, size: tuple[int, ...], count: int, so
             f"{times(plane)}; they must be equal"
         )
     for shape in annotations.shapes:
-        _check_place(shape, plane, count, source)
+        _check_place(shape, plane, extent, source)
     return [
         Drawn(tuple(one for one in annotations.shapes if count == 1 or one.frame == number), plane, source)
         for number in range(count)
@@ -176,12 +199,14 @@ def _kind(shape: Shape) -> str:
     return "ignored regions" if is_ignored(shape) else "points" if shape.is_point else "outlines"
 
 
-def _check_place(shape: Shape, size: tuple[int, int], count: int, source: Path) -> None:
+def _check_place(shape: Shape, size: tuple[int, int], extent: Extent, source: Path) -> None:
+    count = extent.count
     if count > 1 and shape.frame is None:
         raise LabelError(
             f"{source}: {in_words(shape)} does not say to which of the {count} frames of the image it belongs"
         )
-    if shape.frame is not None and shape.frame >= count:
+    # ImageJ counts the channels of an image that is no series as places in a stack.
+    if shape.frame is not None and shape.frame >= (count if count > 1 else extent.channels):
         raise LabelError(
             f"{source}: {in_words(shape)} is of frame {shape.frame}, the image has {count}, counted from 0"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from unseam.axes import times
 from unseam.config import DataConfig
-from unseam.data.drawn import Drawn, coding_of, describe_drawn, drawn_frames
+from unseam.data.drawn import Drawn, Extent, coding_of, describe_drawn, drawn_frames, extent_of, frames_of
 from unseam.data.labels import Coding, Task, recognise_coding
 from unseam.data.pairs import Pair, find_pairs
 from unseam.data.sample import IGNORE
@@ -51,7 +51,9 @@ def key_of(pair: Pair) -> tuple[Path, str]:
     return pair.labels, pair.within if is_annotation(pair.labels) else ""
 
 
-def read_cases(pair: Pair, config: DataConfig, pictures: Pictures) -> list[Case]:
+def read_cases(
+    pair: Pair, config: DataConfig, pictures: Pictures, say: Callable[[str], None] = lambda _: None
+) -> list[Case]:
     """The labels of two files: of one image, or of each frame of a time series.
 
     Raises
@@ -63,14 +65,14 @@ def read_cases(pair: Pair, config: DataConfig, pictures: Pictures) -> list[Case]
     UnseamError
         As the readers.
     """
-    true, pred = (_read(path, pair.within, config) for path in (pair.labels, pair.image))
+    true, pred = (_read(path, pair.within, config, say) for path in (pair.labels, pair.image))
     if isinstance(true, Image) and isinstance(pred, Image):
         truths, predictions = _frames_alike(true, pred)
     else:
         of = next((one for one in (pred, true) if isinstance(one, Image)), None)
-        size, count = _extent(of or _picture(pair, true, pred, config, pictures))
-        truths = _frames(true, size, count, pair.labels)
-        predictions = _frames(pred, size, count, pair.image)
+        extent = extent_of(of) if of else _extent(pair, true, pred, config, pictures)
+        truths = _frames(true, extent, pair.labels)
+        predictions = _frames(pred, extent, pair.image)
     names = [pair.stem if len(truths) == 1 else f"{pair.stem}_t{number:03}" for number in range(len(truths))]
     return [Case(*case) for case in zip(names, truths, predictions, strict=True)]
 
@@ -119,9 +121,9 @@ def _coding(truths: Sequence[Truth], classes: Sequence[str], config: DataConfig)
     return coding_of(drawn, task, classes)
 
 
-def _read(path: Path, within: str, config: DataConfig) -> Image | Annotations:
+def _read(path: Path, within: str, config: DataConfig, say: Callable[[str], None]) -> Image | Annotations:
     if is_annotation(path):
-        return read_annotations(path, within or None)
+        return read_annotations(path, within or None, say=say)
     return read_labels(path, axes=config.axes)
 
 
@@ -142,30 +144,21 @@ def _frames_alike(true: Image, pred: Image) -> tuple[list[Truth], list[Truth]]:
     return [one.data[0] for one in truths], [one.data[0] for one in predictions]
 
 
-def _frames(labels: Image | Annotations, size: tuple[int, ...], count: int, path: Path) -> list[Truth]:
+def _frames(labels: Image | Annotations, extent: Extent, path: Path) -> list[Truth]:
     if isinstance(labels, Image):
         return [frame.data[0] for frame in labels.frames()]
-    return list(drawn_frames(labels, size, count, path))
+    return list(drawn_frames(labels, extent, path))
 
 
-def _extent(image: Image | Annotations) -> tuple[tuple[int, ...], int]:
-    """Size of a frame, and how many there are."""
-    if isinstance(image, Image):
-        frames = image.frames()
-        return frames[0].data.shape[1:], len(frames)
-    assert image.size is not None
-    return image.size, 1 + max((shape.frame or 0 for shape in image.shapes), default=0)
-
-
-def _picture(
+def _extent(
     pair: Pair, true: Image | Annotations, pred: Image | Annotations, config: DataConfig, pictures: Pictures
-) -> Image | Annotations:
-    """What says how large an image is of which truth and prediction are annotations."""
+) -> Extent:
+    """How large an image is of which truth and prediction are annotations."""
     if key_of(pair) in pictures:
-        return read_image(pictures[key_of(pair)], axes=config.axes)
+        return extent_of(read_image(pictures[key_of(pair)], axes=config.axes))
     for one in (true, pred):
         if isinstance(one, Annotations) and one.size is not None:
-            return one
+            return Extent(one.size, frames_of(one))
     raise LabelError(
         f"neither {pair.labels} nor {pair.image} says how large the image is; give the images by --images"
     )

@@ -10,7 +10,6 @@ import numpy as np
 
 from unseam.config import DataConfig
 from unseam.data.pairs import find_pairs
-from unseam.data.sample import IGNORE
 from unseam.errors import InputError
 from unseam.io.annotations.coco import write_coco
 from unseam.io.annotations.ctc import write_ctc
@@ -23,8 +22,9 @@ from unseam.workflow.labelled import (
     Meaning,
     has_unknown,
     read_labelled,
-    to_frames,
+    to_objects,
     to_shapes,
+    to_values,
     understood,
 )
 from unseam.workflow.listener import Countdown, Listener, printing
@@ -96,7 +96,7 @@ def convert_files(
             f"unknown pixels are {meaning.ignore}; train and evaluate with --ignore {meaning.ignore}"
         )
     if to == "ctc":
-        frames = [np.maximum(frame, 0) for one in reads for frame in to_frames(one, meaning, config)]
+        frames = [frame for one in reads for frame in to_objects(one, meaning, config)]
         write_ctc(out, frames, overwrite=overwrite)
     elif to == "coco":
         named = zip(items, reads, strict=True)
@@ -162,7 +162,7 @@ def _read_all(items: Sequence[_Item], config: DataConfig, listener: Listener) ->
     countdown = Countdown(listener, "reading", len(items))
     reads = []
     for done, item in enumerate(items, start=1):
-        reads.append(read_labelled(item.path, item.image, item.within, config))
+        reads.append(read_labelled(item.path, item.image, item.within, config, listener.say))
         countdown.done(done, item.name)
     return reads
 
@@ -173,9 +173,7 @@ def _write(
     if to in OUTLINES:
         write_outlines(to, target, to_shapes(one, meaning, config), image=image, overwrite=overwrite)
         return
-    frames = to_frames(one, meaning, config)
-    if one.drawn is not None:
-        frames = [np.where(frame == IGNORE, meaning.ignore, frame) for frame in frames]
+    frames = to_values(one, meaning, config)
     axes = "YX" if frames[0].ndim == 2 else "ZYX"
     stack, axes = (np.stack(frames), f"T{axes}") if len(frames) > 1 else (frames[0], axes)
     write_tiff(target, stack, axes=axes, spacing=one.spacing, overwrite=overwrite)

@@ -208,7 +208,7 @@ def evaluate_files(
             refuse_existing(Path(target), overwrite=overwrite)
     pairs = _pairs_to_score(true, pred, listener)
     pictures = {} if images is None else pictures_of(images, true)
-    cases = [case for pair in pairs for case in read_cases(pair, config, pictures)]
+    cases = [case for pair in pairs for case in read_cases(pair, config, pictures, listener.say)]
     names = [case.name for case in cases]
     decoded = decode_cases(cases, config, listener)
     evaluation = _evaluate(names, decoded, listener)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from unseam.axes import times
 from unseam.config import DataConfig
-from unseam.data.drawn import Drawn, coding_of, describe_drawn, drawn_frames
+from unseam.data.drawn import (
+    Drawn,
+    Extent,
+    coding_of,
+    describe_drawn,
+    drawn_frames,
+    extent_of,
+    frames_of,
+)
 from unseam.data.labels import Coding, Task, decode, recognise_coding
 from unseam.data.sample import IGNORE
 from unseam.errors import LabelError, ShapeError
@@ -27,6 +35,9 @@ from unseam.io.open import open_sources
 from unseam.measure import measure
 from unseam.workflow.truths import chosen_classes, painted_as
 
+Labels = NDArray[np.int32]
+
+OBJECTS = Coding("instances", (), 2, "")
 IGNORE_VALUES = (2**8 - 1, 2**16 - 1)
 """What unknown pixels are written as: the first one that no object has."""
 
@@ -40,7 +51,7 @@ class Labelled:
     path : the file.
     frames : of a label image, the values of each frame.
     drawn : of annotations, the shapes.
-    size, count : spatial shape of a frame, and how many there are; size is None where nothing says it.
+    extent : how large a frame is, and how many there are; None where nothing says it.
     spacing : pixel size in micrometres, or None.
     image : the image, if it was given.
     """
@@ -48,8 +59,7 @@ class Labelled:
     path: Path
     frames: tuple[NDArray[Any], ...] = ()
     drawn: Annotations | None = None
-    size: tuple[int, ...] | None = None
-    count: int = 1
+    extent: Extent | None = None
     spacing: tuple[float, ...] | None = None
     image: Image | None = None
 
@@ -74,7 +84,9 @@ class Meaning:
     lines: tuple[str, ...]
 
 
-def read_labelled(path: Path, image_path: Path | None, within: str, config: DataConfig) -> Labelled:
+def read_labelled(
+    path: Path, image_path: Path | None, within: str, config: DataConfig, say: Callable[[str], None]
+) -> Labelled:
     """Read a label file of any kind, and its image if there is one.
 
     Raises
@@ -86,15 +98,18 @@ def read_labelled(path: Path, image_path: Path | None, within: str, config: Data
     """
     image = read_image(image_path, axes=config.axes) if image_path else None
     if is_annotation(path):
-        read = _read_drawn(path, image, within or (image_path.name if image_path else None))
+        drawn = read_annotations(path, within or (image_path.name if image_path else None), say=say)
+        read = Labelled(path, (), drawn, _extent(drawn, image), None, image)
+        if image is not None:
+            drawn_frames(drawn, image, path)  # raises for what is not of this image
     else:
         frames, spacing = _read_frames(path, config)
-        read = Labelled(path, frames, None, frames[0].shape, len(frames), spacing, image)
+        read = Labelled(path, frames, None, Extent(frames[0].shape, len(frames)), spacing, image)
         if image is not None:
-            _refuse_unlike(read, image)
+            _refuse_unlike(path, Extent(frames[0].shape, len(frames)), image)
     spacing = read.spacing or (image.spacing if image else None)
-    if spacing is None and config.pixel_size is not None and read.size is not None:
-        spacing = (config.pixel_size,) * len(read.size)
+    if spacing is None and config.pixel_size is not None and read.extent is not None:
+        spacing = (config.pixel_size,) * len(read.extent.size)
     return replace(read, spacing=spacing)
 
 
@@ -121,27 +136,38 @@ def understood(reads: Sequence[Labelled], config: DataConfig) -> Meaning:
     return Meaning(images, shapes, classes, ignore if config.ignore is None else config.ignore, tuple(lines))
 
 
-def to_frames(one: Labelled, meaning: Meaning, config: DataConfig) -> list[NDArray[Any]]:
+def to_values(one: Labelled, meaning: Meaning, config: DataConfig) -> list[NDArray[Any]]:
     """The label image of each frame: of label images their values, of annotations objects or classes.
 
-    Unknown pixels of annotations are `IGNORE`.
+    Unknown pixels of annotations have the value `meaning.ignore`.
 
     Raises
     ------
     LabelError
         If the size of the image is not known.
-    ShapeError
-        As `drawn_frames`.
+    UnseamError
+        As `drawn_frames` and `paint`.
     """
     if one.drawn is None:
         return list(one.frames)
-    if one.size is None:
-        raise LabelError(f"{one.path} does not say how large its image is; give the image by --images")
     assert meaning.shapes is not None
-    return [
-        painted_as(frame, meaning.shapes, meaning.classes, config)
-        for frame in drawn_frames(one.drawn, one.size, one.count, one.path)
-    ]
+    painted = _painted(one, meaning.shapes, meaning.classes, config)
+    return [np.where(frame == IGNORE, meaning.ignore, frame) for frame in painted]
+
+
+def to_objects(one: Labelled, meaning: Meaning, config: DataConfig) -> list[Labels]:
+    """The objects of each frame, numbered; of classes their connected regions.
+
+    Raises
+    ------
+    LabelError
+        If the size of the image is not known.
+    UnseamError
+        As `decode`, `drawn_frames` and `paint`.
+    """
+    if one.drawn is not None:
+        return [np.maximum(frame, 0) for frame in _painted(one, OBJECTS, (), config)]
+    return [labels for labels, _ in _decoded(one, meaning, config)]
 
 
 def to_shapes(one: Labelled, meaning: Meaning, config: DataConfig) -> Annotations:
@@ -153,15 +179,21 @@ def to_shapes(one: Labelled, meaning: Meaning, config: DataConfig) -> Annotation
         If the labels are of a volume.
     """
     if one.drawn is not None:
-        return replace(one.drawn, size=None if one.size is None else _plane(one))
-    if len(one.frames[0].shape) != 2:
+        return replace(one.drawn, size=None if one.extent is None else _plane(one))
+    if one.frames[0].ndim != 2:
         raise ShapeError(f"{one.path} is a volume, and outlines are 2-D; convert to labels, ome-tiff or ctc")
-    assert meaning.images is not None
     pictures = one.image.frames() if one.image else [None] * len(one.frames)
     shapes: list[Shape] = []
-    for number, (values, picture) in enumerate(zip(one.frames, pictures, strict=True)):
-        found = _outlined(one, values, None if picture is None else picture.data, meaning.images, config)
-        shapes += [replace(shape, frame=number if len(one.frames) > 1 else None) for shape in found]
+    for number, ((labels, classes), picture) in enumerate(
+        zip(_decoded(one, meaning, config), pictures, strict=True)
+    ):
+        table = measure(
+            labels, None if picture is None else picture.data, spacing=one.spacing, classes=classes
+        )
+        names = _names(table["class"].tolist(), meaning.images) if classes is not None else [""] * len(table)
+        frame = number if len(one.frames) > 1 else None
+        for shape, name in zip(with_measurements(outlines(labels), table.columns), names, strict=True):
+            shapes.append(replace(shape, class_name=name, frame=frame))
     return Annotations(tuple(shapes), _plane(one), one.path)
 
 
@@ -171,25 +203,29 @@ def has_unknown(reads: Sequence[Labelled]) -> bool:
     return any(shape.is_point or is_ignored(shape) for shape in shapes)
 
 
-def _refuse_unlike(read: Labelled, image: Image) -> None:
-    pictures = image.frames()
-    size = pictures[0].data.shape[1:]
-    if (size, len(pictures)) != (read.size, read.count):
+def _extent(drawn: Annotations, image: Image | None) -> Extent | None:
+    """How large the image of shapes is, if anything says it."""
+    if image is not None:
+        return extent_of(image)
+    return None if drawn.size is None else Extent(drawn.size, frames_of(drawn))
+
+
+def _refuse_unlike(path: Path, extent: Extent, image: Image) -> None:
+    other = extent_of(image)
+    if (other.size, other.count) != (extent.size, extent.count):
         raise ShapeError(
-            f"{image.path} has {len(pictures)} frames of {times(size)} pixels and its labels {read.path} "
-            f"{read.count} of {times(read.size or ())}; they must be equal"
+            f"{image.path} has {other.count} frames of {times(other.size)} pixels and its labels {path} "
+            f"{extent.count} of {times(extent.size)}; they must be equal"
         )
 
 
-def _read_drawn(path: Path, image: Image | None, within: str | None) -> Labelled:
-    drawn = read_annotations(path, within)
-    if image is None:
-        count = 1 + max((shape.frame or 0 for shape in drawn.shapes), default=0)
-        return Labelled(path, (), drawn, drawn.size, count)
-    frames = image.frames()
-    size = frames[0].data.shape[1:]
-    drawn_frames(drawn, size, len(frames), path)  # raises for what is not of this image
-    return Labelled(path, (), drawn, size, len(frames), image=image)
+def _painted(one: Labelled, coding: Coding, classes: Sequence[str], config: DataConfig) -> list[Labels]:
+    if one.extent is None:
+        raise LabelError(f"{one.path} does not say how large its image is; give the image by --images")
+    assert one.drawn is not None
+    return [
+        painted_as(frame, coding, classes, config) for frame in drawn_frames(one.drawn, one.extent, one.path)
+    ]
 
 
 def _read_frames(path: Path, config: DataConfig) -> tuple[tuple[NDArray[Any], ...], tuple[float, ...] | None]:
@@ -207,25 +243,26 @@ def _read_frames(path: Path, config: DataConfig) -> tuple[tuple[NDArray[Any], ..
     return frames, sources[0].spacing
 
 
-def _outlined(
-    one: Labelled, values: NDArray[Any], picture: NDArray[Any] | None, coding: Coding, config: DataConfig
-) -> list[Shape]:
-    """The outlines of one frame."""
-    decoded = decode(values, coding, config.ignore, name=str(one.path))
-    classes = decoded if coding.kind == "classes" else None
-    labels = decoded if classes is None else label_class_regions(classes)
-    table = measure(labels, picture, spacing=one.spacing, classes=classes)
-    shapes = with_measurements(outlines(labels), table.columns)
-    if classes is None:
-        return list(shapes)
-    names = [f"class {coding.values[kind]}" for kind in table["class"].tolist()]
-    return [replace(shape, class_name=name) for shape, name in zip(shapes, names, strict=True)]
+def _decoded(one: Labelled, meaning: Meaning, config: DataConfig) -> Iterator[tuple[Labels, Labels | None]]:
+    """The objects of each frame of a label image, and where they are regions of classes, the classes."""
+    assert meaning.images is not None
+    for values in one.frames:
+        decoded = decode(values, meaning.images, config.ignore, name=str(one.path))
+        if meaning.images.kind == "classes":
+            yield label_class_regions(decoded), decoded
+        else:
+            yield decoded, None
+
+
+def _names(kinds: Sequence[int], coding: Coding | None) -> list[str]:
+    """What classes are called: their values in the label image."""
+    return [f"class {coding.values[kind] if coding else kind}" for kind in kinds]
 
 
 def _plane(one: Labelled) -> tuple[int, int]:
     """Height and width; of shapes of which nobody says it, as far as they reach."""
-    if one.size is not None:
-        return one.size[-2], one.size[-1]
+    if one.extent is not None:
+        return one.extent.size[-2], one.extent.size[-1]
     corners = [ring.max(axis=0) for shape in one.drawn.shapes for ring in shape.rings] if one.drawn else []
     height, width = np.ceil(np.max(corners, axis=0)).astype(int).tolist() if corners else (1, 1)
     return max(height, 1), max(width, 1)

@@ -149,7 +149,7 @@ def _read_pairs(
         try:
             image = read_image(pair.image, axes=config.axes)
             axes = _label_axes(config.axes)
-            truths = read_truths(pair.labels, image, axes=axes, within=pair.within)
+            truths = read_truths(pair.labels, image, axes=axes, within=pair.within, say=listener.say)
             raw += _frames(pair.stem, _with_spacing(image, config), truths)
         except UnseamError as error:
             if failures is None:

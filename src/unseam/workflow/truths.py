@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,14 @@ class Understood:
     lines: tuple[str, ...]
 
 
-def read_truths(path: Path, image: Image, *, axes: str | None = None, within: str = "") -> list[Truth]:
+def read_truths(
+    path: Path,
+    image: Image,
+    *,
+    axes: str | None = None,
+    within: str = "",
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Truth]:
     """Read the labels of each frame of an image.
 
     Parameters
@@ -54,6 +61,8 @@ def read_truths(path: Path, image: Image, *, axes: str | None = None, within: st
         Of label images that do not state them.
     within : str
         What a file of several images calls this one, if not by its file name.
+    say : callable
+        Told what of annotations was left out.
 
     Raises
     ------
@@ -65,8 +74,8 @@ def read_truths(path: Path, image: Image, *, axes: str | None = None, within: st
     frames = image.frames()
     size = frames[0].data.shape[1:]
     if is_annotation(path):
-        annotations = read_annotations(path, within or (image.path.name if image.path else None))
-        return list(drawn_frames(annotations, size, len(frames), path))
+        annotations = read_annotations(path, within or (image.path.name if image.path else None), say=say)
+        return list(drawn_frames(annotations, image, path))
     truths = read_labels(path, axes=axes).frames()
     if len(frames) != len(truths):
         raise ShapeError(

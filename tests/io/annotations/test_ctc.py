@@ -15,11 +15,13 @@ from tests.reference.ctc import broken_rules
 from unseam.errors import InputError, LabelError, OutputError, OutputExistsError
 from unseam.io.annotations.ctc import write_ctc
 
-sequences = st.lists(arrays(np.int32, (3, 4), elements=st.sampled_from([-1, 0, 1, 2, 70_000])), min_size=1, max_size=4)
+sequences = st.lists(
+    arrays(np.int32, (3, 4), elements=st.sampled_from([-1, 0, 1, 2, 70_000])), min_size=1, max_size=4
+)
 
 
 @given(sequences)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None)
 def test_the_rules_hold_and_objects_are_as_they_were(tmp_path: Path, frames: list[np.ndarray]) -> None:
     write_ctc(tmp_path / "01_RES", frames, overwrite=True)
     assert broken_rules(tmp_path / "01_RES") == []
@@ -54,12 +56,16 @@ def test_a_result_of_fewer_frames_takes_the_place_of_one_of_more(tmp_path: Path)
 
 
 def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(LabelError, match="65536 objects in 2 frames need a number each, and 16 bits have 65535"):
+    with pytest.raises(
+        LabelError, match="65536 objects in 2 frames need a number each, and 16 bits have 65535"
+    ):
         write_ctc(tmp_path / "r", [np.arange(65536).reshape(256, 256), np.array([[1]])])
     with pytest.raises(InputError, match="no frame was given for"):
         write_ctc(tmp_path / "r", [])
     (tmp_path / "mine").mkdir()
-    with pytest.raises(OutputExistsError, match=r"holds no res_track.txt, so it is no result folder and not rep"):
+    with pytest.raises(
+        OutputExistsError, match=r"holds no res_track.txt, so it is no result folder and not rep"
+    ):
         write_ctc(tmp_path / "mine", [np.array([[1]])], overwrite=True)
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"cannot write .*file/r"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as pycoco
@@ -12,7 +12,7 @@ from pycocotools import mask as pycoco
 from unseam.errors import LabelError
 from unseam.io.annotations.rle import Mask, count_runs, fill_runs, from_text, to_text
 
-masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=70))
+masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=40))
 
 
 def whole(counts: np.ndarray, size: tuple[int, int]) -> Mask:
@@ -22,6 +22,7 @@ def whole(counts: np.ndarray, size: tuple[int, int]) -> Mask:
     return mask
 
 
+@settings(max_examples=50, deadline=None)
 @given(masks)
 def test_counts_and_text_are_those_of_pycocotools(mask: Mask) -> None:
     size = (mask.shape[0], mask.shape[1])
@@ -33,6 +34,7 @@ def test_counts_and_text_are_those_of_pycocotools(mask: Mask) -> None:
     np.testing.assert_array_equal(whole(counts, size), mask)
 
 
+@settings(max_examples=50, deadline=None)
 @given(masks, st.tuples(*[st.integers(0, 9)] * 4))
 def test_a_window_is_counted_where_it_lies(mask: Mask, margins: tuple[int, int, int, int]) -> None:
     top, bottom, left, right = margins
@@ -41,6 +43,7 @@ def test_a_window_is_counted_where_it_lies(mask: Mask, margins: tuple[int, int, 
     np.testing.assert_array_equal(count_runs(mask, (top, left), size), count_runs(image, (0, 0), size))
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 2**40), min_size=1, max_size=30))
 def test_any_counts_survive_as_text(counts: list[int]) -> None:
     assert from_text(to_text(np.array(counts, np.int64))).tolist() == counts
@@ -59,7 +62,10 @@ def test_by_hand() -> None:
 
 @pytest.mark.parametrize(
     ("counts", "words"),
-    [([4, 3], "run lengths of 7 pixels were given for an image of 2 x 3, which has 6"), ([7, -1], "of 6 pix")],
+    [
+        ([4, 3], "run lengths of 7 pixels were given for an image of 2 x 3, which has 6"),
+        ([7, -1], "of 6 pix"),
+    ],
 )
 def test_counts_that_are_no_mask_are_refused(counts: list[int], words: str) -> None:
     with pytest.raises(LabelError, match=words):
@@ -68,7 +74,12 @@ def test_counts_that_are_no_mask_are_refused(counts: list[int], words: str) -> N
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("1 3", "'1 3' are no compressed run"), ("1é", "no compressed"), ("1Q", "no compressed"), ("P" * 13 + "0", "60 bits")],
+    [
+        ("1 3", "'1 3' are no compressed run"),
+        ("1é", "no compressed"),
+        ("1Q", "no compressed"),
+        ("P" * 13 + "0", "60 bits"),
+    ],
 )
 def test_text_that_is_no_counts_is_refused(text: str, words: str) -> None:
     with pytest.raises(LabelError, match=words):

@@ -6,9 +6,12 @@ from pathlib import Path
 
 from unseam.errors import FileReadError, InputError
 from unseam.io.annotations.coco import image_names, is_coco, read_coco
+from unseam.io.annotations.geojson import read_geojson
+from unseam.io.annotations.imagej import read_rois
 from unseam.io.annotations.parsed import read_json
 from unseam.io.annotations.points import is_table, read_points
 from unseam.io.annotations.record import Annotations
+from unseam.io.annotations.regions import Told
 from unseam.io.images import SUFFIXES, check_file, in_order, stem
 
 ANNOTATIONS = (".roi", ".zip", ".geojson", ".json", ".csv")
@@ -59,7 +62,9 @@ def images_named(path: Path) -> tuple[str, ...]:
     return image_names(path) if path.suffix.lower() == ".json" and is_coco(read_json(path)) else ()
 
 
-def read_annotations(path: str | Path, image: str | None = None) -> Annotations:
+def read_annotations(
+    path: str | Path, image: str | None = None, *, say: Told = lambda _: None
+) -> Annotations:
     """Read a file of annotations.
 
     Parameters
@@ -68,6 +73,8 @@ def read_annotations(path: str | Path, image: str | None = None) -> Annotations:
         ImageJ .roi or .zip, GeoJSON, COCO, or CSV with columns y and x; JSON is told apart by what it holds.
     image : str, optional
         File name of the image that is meant, which a COCO file of several needs.
+    say : callable
+        Told what was left out, as lines, which enclose nothing.
 
     Raises
     ------
@@ -82,9 +89,7 @@ def read_annotations(path: str | Path, image: str | None = None) -> Annotations:
     if suffix == ".csv":
         return read_points(path)
     if suffix in (".roi", ".zip"):
-        from unseam.io.annotations.imagej import read_rois
-
-        return read_rois(path)
+        return read_rois(path, say=say)
     if suffix == ".json":
         document = read_json(path)
         if is_coco(document):
@@ -93,6 +98,4 @@ def read_annotations(path: str | Path, image: str | None = None) -> Annotations:
             raise FileReadError(
                 f"{path} is a list of COCO results, which does not name the images; give a file that has them"
             )
-    from unseam.io.annotations.geojson import read_geojson
-
-    return read_geojson(path)
+    return read_geojson(path, say=say)
