@@ -374,4 +374,4 @@ def test_no_two_images_may_share_any_result(model: Model, cell: Path, tmp_path: 
 
 
 def test_the_results_of_an_image_have_different_names() -> None:
-    assert len({pattern.format("a") for pattern in SAVES.values()}) == len(SAVES) == 5
+    assert len({pattern.format("a") for pattern in SAVES.values()}) == len(SAVES) == 8
