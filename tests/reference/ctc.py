@@ -9,7 +9,7 @@ import tifffile
 
 
 def broken_rules(folder: Path) -> list[str]:
-    """Every rule that a result folder breaks; see http://celltrackingchallenge.net, "Naming and file content"."""
+    """Every rule that a result folder breaks; "Naming and file content" at http://celltrackingchallenge.net."""
     broken = []
     names = sorted(path.name for path in folder.iterdir() if path.suffix == ".tif")
     if names != [f"mask{number:03}.tif" for number in range(len(names))]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseam.axes import times
+from unseam.data.check.finding import counted
 from unseam.data.labels import Coding, Task
 from unseam.data.sample import IGNORE
 from unseam.errors import LabelError, ShapeError
@@ -169,7 +170,7 @@ def coding_of(drawn: Sequence[Drawn], task: Task, names: Sequence[str]) -> Codin
     if task != "semantic":
         known = class_names(drawn)
         hint = f"; their classes {', '.join(known)} count with --task semantic" if len(known) > 1 else ""
-        return Coding("instances", (), 2, f"labels: instances, {count:,} annotated objects{hint}")
+        return Coding("instances", (), 2, f"labels: instances, {counted(count, 'annotated object')}{hint}")
     named = list(names) or ["object"]
     if len(named) >= _MAX_CLASSES:
         raise LabelError(
@@ -185,9 +186,9 @@ def describe_drawn(drawn: Sequence[Drawn]) -> str:
     shapes = [one for each in drawn for one in each.shapes]
     kinds = Counter(_kind(one) for one in shapes)
     classes = Counter(one.class_name for one in shapes if one.class_name and not is_ignored(one))
-    parts = [f"{kinds[kind]:,} {kind}" for kind in ("outlines", "points", "ignored regions") if kinds[kind]]
-    files = len({each.source for each in drawn})
-    line = f"annotations: {', '.join(parts) or 'no shape'} in {files} file{'' if files == 1 else 's'}"
+    parts = [counted(kinds[kind], kind) for kind in ("outline", "point", "ignored region") if kinds[kind]]
+    files = counted(len({each.source for each in drawn}), "file")
+    line = f"annotations: {', '.join(parts) or 'no shape'} in {files}"
     if classes:
         line += f"; classes {', '.join(f'{name} {count:,}' for name, count in classes.most_common(6))}"
         line += ", ..." if len(classes) > 6 else ""
@@ -196,7 +197,7 @@ def describe_drawn(drawn: Sequence[Drawn]) -> str:
 
 
 def _kind(shape: Shape) -> str:
-    return "ignored regions" if is_ignored(shape) else "points" if shape.is_point else "outlines"
+    return "ignored region" if is_ignored(shape) else "point" if shape.is_point else "outline"
 
 
 def _check_place(shape: Shape, size: tuple[int, int], extent: Extent, source: Path) -> None:

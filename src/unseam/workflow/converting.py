@@ -92,9 +92,7 @@ def convert_files(
     for line in meaning.lines:
         listener.say(line)
     if to in ("labels", "ome-tiff") and has_unknown(reads):
-        listener.say(
-            f"unknown pixels are {meaning.ignore}; train and evaluate with --ignore {meaning.ignore}"
-        )
+        listener.say(f"unknown pixels are {meaning.ignore}; train with --ignore {meaning.ignore}")
     if to == "ctc":
         frames = [frame for one in reads for frame in to_objects(one, meaning, config)]
         write_ctc(out, frames, overwrite=overwrite)

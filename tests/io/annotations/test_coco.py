@@ -189,7 +189,7 @@ def test_an_image_that_is_not_there_or_not_named_or_there_twice(tmp_path: Path) 
     path = saved(tmp_path, twice)
     with pytest.raises(LabelError, match=r"nothing of b.png; its images are a0.png, a0.png, a2.png, \.\.\.$"):
         read_coco(path, "b.png")
-    with pytest.raises(LabelError, match="has 2 images called a0.tif; give each a name of its own"):
+    with pytest.raises(LabelError, match=r"has 2 images called a0\.tif; give each a name of its own"):
         read_coco(path, "a0.tif")
     with pytest.raises(LabelError, match="has 5 images, and it was not said which one is meant; give the im"):
         read_coco(path)
