@@ -113,9 +113,9 @@ def outlines_of(
         raise LabelError(f"{source.name} holds {source.dtype} values, which are no labels; give integers")
     grid = BlockGrid(source.shape, block)
     parts = []
-    for number in range(len(grid)):
-        parts.append(_corners(source, grid, number))
-        progress((number + 1) / len(grid))
+    for top, left, around in _padded(source, grid):
+        parts.append(_corners(top, left, around))
+        progress(len(parts) / len(grid))
     return tuple(_shapes(*_rings(_joined(parts))))
 
 
@@ -155,18 +155,36 @@ def _joined(parts: list[_Corners]) -> _Corners:
     )
 
 
-def _corners(source: Source, grid: BlockGrid, number: int) -> _Corners:
+def _padded(source: Source, grid: BlockGrid) -> Iterator[tuple[int, int, Labels]]:
+    """Where each block begins, and its labels with a row above and a column on the left, zeros where it ends.
+
+    Those are kept from the blocks before, so that no pixel is read twice.
+    """
+    above = below = np.zeros(grid.shape[1] + 1, dtype=source.dtype)  # from the column left of the image
+    beside = above[:0]
+    for number in range(len(grid)):
+        (top, bottom), (left, right) = grid.region(number)
+        if left == 0:
+            above, below = below, np.zeros_like(below)
+            beside = np.zeros(bottom - top, dtype=source.dtype)
+        labels = source.read(((top, bottom), (left, right)))[0]
+        end = (int(bottom == grid.shape[0]), int(right == grid.shape[1]))
+        around = np.zeros((bottom - top + 1 + end[0], right - left + 1 + end[1]), dtype=source.dtype)
+        around[0, : right - left + 1] = above[left : right + 1]
+        around[1 : bottom - top + 1, 0] = beside
+        around[1 : bottom - top + 1, 1 : right - left + 1] = labels
+        below[left + 1 : right + 1], beside = labels[-1], labels[:, -1]
+        yield top, left, around
+
+
+def _corners(top: int, left: int, around: Labels) -> _Corners:
     """The corners at the upper left of the pixels of a block, and at the end of the image the others too."""
-    (top, bottom), (left, right) = grid.region(number)
-    region = ((max(0, top - 1), bottom), (max(0, left - 1), right))
-    labels = source.read(region)[0]
-    before = (int(top == 0), int(left == 0))
-    after = (int(bottom == grid.shape[0]), int(right == grid.shape[1]))
-    around = np.pad(labels, list(zip(before, after, strict=True)))
+    if around.dtype == np.uint64 and int(around.max()) > np.iinfo(np.int64).max:
+        raise LabelError(f"a label of {int(around.max())} is too large; number the objects from 1")
     same_x, same_y = around[:, 1:] == around[:, :-1], around[1:] == around[:-1]
     straight = (same_x[:-1] & same_x[1:]) | (same_y[:, :-1] & same_y[:, 1:])
     y, x = np.nonzero(~straight)
-    four = np.stack([around[y + down, x + right_] for down in (0, 1) for right_ in (0, 1)])  # (4, N)
+    four = np.stack([around[y + down, x + right] for down in (0, 1) for right in (0, 1)])  # (4, N)
     return _joined([_turns(four.astype(np.int64), y + top, x + left, q) for q in range(4)])
 
 
