@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,10 +12,10 @@ from numpy.typing import NDArray
 
 from unseam.errors import InputError
 from unseam.io.annotations.record import FARTHEST, Ring
+from unseam.io.annotations.rings import distinct
 
 LINES = ("LineString", "MultiLineString")
 GEOMETRIES = ("Polygon", "MultiPolygon", "Point", "MultiPoint", *LINES)
-LARGEST = np.finfo(np.float64).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,8 +150,7 @@ def _places(coordinates: Any, where: str) -> NDArray[np.float64]:
 
 
 def _ring(coordinates: Any, where: str) -> Ring:
-    places = _places(coordinates, where)
-    ring: Ring = places[(places != np.roll(places, 1, axis=0)).any(axis=1)]  # the last one closes it
+    ring = distinct(_places(coordinates, where))
     if len(ring) < 3:
         raise InputError(f"{where} has a ring of {len(ring)} corners; a polygon needs 3 or more")
     return ring
@@ -189,5 +189,5 @@ def _measurements(value: Any) -> dict[str, float]:
         str(name): float(number)
         for name, number in value.items()
         if isinstance(number, (int, float))
-        and abs(number) <= LARGEST  # NaN is not, nor are very long integers
+        and abs(number) <= sys.float_info.max  # NaN is not, nor are very long integers
     }

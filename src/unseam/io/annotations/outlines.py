@@ -74,7 +74,7 @@ def outlines(labels: Labels) -> tuple[Shape, ...]:
         raise ShapeError(
             f"labels of shape {labels.shape} have no outlines in a plane; give one slice, (Y, X)"
         )
-    return outlines_of(array_source(labels[None], name="the labels"))
+    return outlines_of(array_source(labels[None], name="the label image"))
 
 
 def outlines_of(

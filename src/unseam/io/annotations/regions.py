@@ -14,6 +14,7 @@ from roifile import ROI_OPTIONS, ROI_SUBTYPE, ROI_TYPE, ImagejRoi
 
 from unseam.errors import FileReadError, InputError
 from unseam.io.annotations.record import FARTHEST, Ring
+from unseam.io.annotations.rings import distinct
 
 ENTRIES = 2_000_000
 BYTES = 2**31
@@ -112,7 +113,7 @@ def read_region(entry: Entry, say: Told) -> Region | None:
     InputError
         If it has fewer than three corners.
     """
-    if len(entry.data) > TYPE and entry.data[TYPE] > ROI_TYPE.POINT:
+    if entry.data[:4] == b"Iout" and max(entry.data[TYPE : TYPE + 1], default=0) > ROI_TYPE.POINT:
         raise FileReadError(f"{entry.where} is a region of type {entry.data[TYPE]}; known are 0 to 10")
     try:
         roi = ImagejRoi.frombytes(entry.data)
@@ -163,7 +164,7 @@ def _parts(roi: ImagejRoi, where: str) -> tuple[Ring, ...]:
         ) from error
     except DAMAGE as error:
         raise FileReadError(f"{where} has a path that cannot be followed: {error}") from error
-    rings = [_cleaned(np.asarray(path, dtype=np.float64)[:, ::-1], where) for path in paths]
+    rings = [distinct(_checked(np.asarray(path, dtype=np.float64)[:, ::-1], where)) for path in paths]
     rings = [ring for ring in rings if len(ring) >= 3]
     if not rings:
         raise InputError(f"{where} encloses nothing; draw it again")
@@ -171,16 +172,10 @@ def _parts(roi: ImagejRoi, where: str) -> tuple[Ring, ...]:
 
 
 def _ring(corners: Ring, where: str) -> Ring:
-    ring = _cleaned(corners, where)
+    ring = distinct(_checked(corners, where))
     if len(ring) < 3:
         raise InputError(f"{where} has {len(ring)} corners; a polygon needs 3 or more")
     return ring
-
-
-def _cleaned(corners: Ring, where: str) -> Ring:
-    """Corners none of which is repeated."""
-    repeated = (_checked(corners, where) == np.roll(corners, 1, axis=0)).all(axis=1)
-    return np.ascontiguousarray(corners[~repeated])
 
 
 def _checked(corners: Ring, where: str) -> Ring:
