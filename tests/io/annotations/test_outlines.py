@@ -13,6 +13,7 @@ from tests.reference import outlines as reference
 
 from unseam.errors import LabelError, ShapeError
 from unseam.grid import Region
+from unseam.io.annotations import outlines as room
 from unseam.io.annotations.outlines import outlines, outlines_of
 from unseam.io.annotations.rasterise import rasterise
 from unseam.io.annotations.record import Shape
@@ -105,6 +106,15 @@ def test_painting_gives_the_labels_again(labels: Labels) -> None:
 def test_blocks_of_any_size_give_the_same(labels: Labels, height: int, width: int) -> None:
     source = array_source(labels[None])
     assert same(outlines_of(source, block=(height, width)), outlines(labels))
+
+
+@settings(deadline=None)
+@given(reference.label_images)
+def test_objects_are_chained_in_groups(labels: Labels) -> None:
+    whole = outlines(labels)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room, "CORNERS", 5)
+        assert same(outlines(labels), whole)
 
 
 def test_blocks_read_each_pixel_once_and_tell_how_far_they_are() -> None:

@@ -36,6 +36,9 @@ from unseam.io.source import Source, array_source
 BLOCK = 2048
 """Side of a block in pixels: some 100 MB while its corners are found."""
 
+CORNERS = 2**20
+"""So many are chained together, some 150 MB, unless a single object has more."""
+
 Labels = NDArray[Any]
 Index = NDArray[np.int64]
 
@@ -101,8 +104,7 @@ def outlines_of(
 
     Notes
     -----
-    Memory is that of a block and, in the end, some 150 bytes for each corner of an outline; pixels do not
-    count.
+    Memory is that of a block and some 70 bytes for each corner of an outline; pixels do not count.
     """
     if len(source.shape) != 2 or source.channels != 1:
         raise ShapeError(
@@ -116,7 +118,9 @@ def outlines_of(
     for top, left, around in _padded(source, grid):
         parts.append(_corners(top, left, around))
         progress(len(parts) / len(grid))
-    return tuple(_shapes(*_rings(_joined(parts))))
+    corners = _joined(parts)
+    parts.clear()
+    return tuple(shape for group in _groups(corners) for shape in _shapes(*_rings(group)))
 
 
 @dataclass(frozen=True)
@@ -206,6 +210,18 @@ def _turns(four: Index, y: Index, x: Index, quadrant: int) -> _Corners:
     )
 
 
+def _groups(corners: _Corners) -> Iterator[_Corners]:
+    """All corners of some objects at a time, in rising order of their labels."""
+    order = np.argsort(corners.label, kind="stable")
+    label = corners.label[order]
+    start = 0
+    while start < len(order):
+        last = label[min(start + CORNERS, len(order)) - 1]
+        stop = int(np.searchsorted(label, last, side="right"))
+        yield corners.take(order[start:stop])
+        start = stop
+
+
 def _rings(corners: _Corners) -> tuple[_Corners, Index]:
     """The corners ring after ring, in order of travel, and where each ring begins."""
     goes_right, goes_down = corners.quadrant & 1, corners.quadrant >> 1  # which cracks meet there
@@ -256,8 +272,6 @@ def _in_order(corners: _Corners, following: Index) -> tuple[_Corners, Index]:
     _, starts, sizes = np.unique(_cycles(following), return_index=True, return_counts=True)
     by_start = np.argsort(starts)
     starts, sizes = starts[by_start], sizes[by_start]
-    if not len(starts):
-        return corners, starts
     before = np.empty_like(following)
     before[following] = np.arange(len(following))
     path = following.copy()
@@ -268,8 +282,6 @@ def _in_order(corners: _Corners, following: Index) -> tuple[_Corners, Index]:
 
 def _shapes(corners: _Corners, starts: Index) -> Iterator[Shape]:
     """Rings of one label as one shape; they stand in order of their labels."""
-    if not len(starts):
-        return
     places = np.stack([corners.y, corners.x], axis=1).astype(np.float64)
     rings = np.split(places, starts[1:])
     ids, firsts = np.unique(corners.label[starts], return_index=True)
