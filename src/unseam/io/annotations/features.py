@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseam.errors import InputError
-from unseam.io.annotations.record import Ring
+from unseam.io.annotations.record import FARTHEST, Ring
+from unseam.io.annotations.rings import distinct
 
-GEOMETRIES = "Polygon, MultiPolygon, Point, MultiPoint, LineString, MultiLineString and GeometryCollection"
 LINES = ("LineString", "MultiLineString")
+GEOMETRIES = ("Polygon", "MultiPolygon", "Point", "MultiPoint", *LINES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,16 +115,15 @@ def _feature(one: dict[str, Any], where: str) -> Feature:
 
 def _simple(geometry: Any, where: str) -> Iterator[tuple[str, Any]]:
     """Type and coordinates of a geometry, or of all in a collection; nothing of a feature that has none."""
-    if geometry is None:
-        return
-    kind = geometry.get("type") if isinstance(geometry, dict) else None
-    if kind == "GeometryCollection":
-        for inner in _list(geometry.get("geometries"), where):
-            yield from _simple(inner, where)
-    elif isinstance(kind, str) and kind in GEOMETRIES.replace(" and", ",").split(", "):
-        yield kind, geometry.get("coordinates")
-    else:
-        raise InputError(f"{where} has a geometry of type {kind!r}; known are {GEOMETRIES}")
+    geometries = [] if geometry is None else [geometry]
+    if isinstance(geometry, dict) and geometry.get("type") == "GeometryCollection":
+        geometries = _list(geometry.get("geometries"), where)
+    for one in geometries:
+        kind = one.get("type") if isinstance(one, dict) else None
+        if kind not in GEOMETRIES:
+            known = ", ".join(GEOMETRIES)
+            raise InputError(f"{where} has a geometry of type {str(kind)[:40]!r}; known are {known}")
+        yield str(kind), one.get("coordinates")
 
 
 def _list(value: Any, where: str) -> list[Any]:
@@ -143,14 +144,13 @@ def _places(coordinates: Any, where: str) -> NDArray[np.float64]:
         raise InputError(
             f"{where} has coordinates that are not pairs of numbers; give [x, y] for each corner"
         )
-    if not np.isfinite(array).all():
-        raise InputError(f"{where} has coordinates that are not finite; give numbers in pixels")
+    if not (np.abs(array) <= FARTHEST).all():  # nor is NaN
+        raise InputError(f"{where} has coordinates beyond any image, {FARTHEST} px; give numbers in pixels")
     return np.asarray(array[:, 1::-1], dtype=np.float64)
 
 
 def _ring(coordinates: Any, where: str) -> Ring:
-    places = _places(coordinates, where)
-    ring: Ring = places[(places != np.roll(places, 1, axis=0)).any(axis=1)]  # the last one closes it
+    ring = distinct(_places(coordinates, where))
     if len(ring) < 3:
         raise InputError(f"{where} has a ring of {len(ring)} corners; a polygon needs 3 or more")
     return ring
@@ -185,4 +185,9 @@ def _measurements(value: Any) -> dict[str, float]:
         value = {one.get("name"): one.get("value") for one in value if isinstance(one, dict)}
     if not isinstance(value, dict):
         return {}
-    return {str(name): float(number) for name, number in value.items() if isinstance(number, (int, float))}
+    return {
+        str(name): float(number)
+        for name, number in value.items()
+        if isinstance(number, (int, float))
+        and abs(number) <= sys.float_info.max  # NaN is not, nor are very long integers
+    }

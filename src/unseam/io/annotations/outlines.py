@@ -36,6 +36,9 @@ from unseam.io.source import Source, array_source
 BLOCK = 2048
 """Side of a block in pixels: some 100 MB while its corners are found."""
 
+CORNERS = 2**20
+"""So many are chained together, some 150 MB, unless a single object has more."""
+
 Labels = NDArray[Any]
 Index = NDArray[np.int64]
 
@@ -74,7 +77,7 @@ def outlines(labels: Labels) -> tuple[Shape, ...]:
         raise ShapeError(
             f"labels of shape {labels.shape} have no outlines in a plane; give one slice, (Y, X)"
         )
-    return outlines_of(array_source(labels[None], name="the labels"))
+    return outlines_of(array_source(labels[None], name="the label image"))
 
 
 def outlines_of(
@@ -101,8 +104,7 @@ def outlines_of(
 
     Notes
     -----
-    Memory is that of a block and, in the end, some 150 bytes for each corner of an outline; pixels do not
-    count.
+    Memory is that of a block and some 70 bytes for each corner of an outline; pixels do not count.
     """
     if len(source.shape) != 2 or source.channels != 1:
         raise ShapeError(
@@ -113,10 +115,12 @@ def outlines_of(
         raise LabelError(f"{source.name} holds {source.dtype} values, which are no labels; give integers")
     grid = BlockGrid(source.shape, block)
     parts = []
-    for number in range(len(grid)):
-        parts.append(_corners(source, grid, number))
-        progress((number + 1) / len(grid))
-    return tuple(_shapes(*_rings(_joined(parts))))
+    for top, left, around in _padded(source, grid):
+        parts.append(_corners(top, left, around))
+        progress(len(parts) / len(grid))
+    corners = _joined(parts)
+    parts.clear()
+    return tuple(shape for group in _groups(corners) for shape in _shapes(*_rings(group)))
 
 
 @dataclass(frozen=True)
@@ -155,18 +159,36 @@ def _joined(parts: list[_Corners]) -> _Corners:
     )
 
 
-def _corners(source: Source, grid: BlockGrid, number: int) -> _Corners:
+def _padded(source: Source, grid: BlockGrid) -> Iterator[tuple[int, int, Labels]]:
+    """Where each block begins, and its labels with a row above and a column on the left, zeros where it ends.
+
+    Those are kept from the blocks before, so that no pixel is read twice.
+    """
+    above = below = np.zeros(grid.shape[1] + 1, dtype=source.dtype)  # from the column left of the image
+    beside = above[:0]
+    for number in range(len(grid)):
+        (top, bottom), (left, right) = grid.region(number)
+        if left == 0:
+            above, below = below, np.zeros_like(below)
+            beside = np.zeros(bottom - top, dtype=source.dtype)
+        labels = source.read(((top, bottom), (left, right)))[0]
+        end = (int(bottom == grid.shape[0]), int(right == grid.shape[1]))
+        around = np.zeros((bottom - top + 1 + end[0], right - left + 1 + end[1]), dtype=source.dtype)
+        around[0, : right - left + 1] = above[left : right + 1]
+        around[1 : bottom - top + 1, 0] = beside
+        around[1 : bottom - top + 1, 1 : right - left + 1] = labels
+        below[left + 1 : right + 1], beside = labels[-1], labels[:, -1]
+        yield top, left, around
+
+
+def _corners(top: int, left: int, around: Labels) -> _Corners:
     """The corners at the upper left of the pixels of a block, and at the end of the image the others too."""
-    (top, bottom), (left, right) = grid.region(number)
-    region = ((max(0, top - 1), bottom), (max(0, left - 1), right))
-    labels = source.read(region)[0]
-    before = (int(top == 0), int(left == 0))
-    after = (int(bottom == grid.shape[0]), int(right == grid.shape[1]))
-    around = np.pad(labels, list(zip(before, after, strict=True)))
+    if around.dtype == np.uint64 and int(around.max()) > np.iinfo(np.int64).max:
+        raise LabelError(f"a label of {int(around.max())} is too large; number the objects from 1")
     same_x, same_y = around[:, 1:] == around[:, :-1], around[1:] == around[:-1]
     straight = (same_x[:-1] & same_x[1:]) | (same_y[:, :-1] & same_y[:, 1:])
     y, x = np.nonzero(~straight)
-    four = np.stack([around[y + down, x + right_] for down in (0, 1) for right_ in (0, 1)])  # (4, N)
+    four = np.stack([around[y + down, x + right] for down in (0, 1) for right in (0, 1)])  # (4, N)
     return _joined([_turns(four.astype(np.int64), y + top, x + left, q) for q in range(4)])
 
 
@@ -186,6 +208,18 @@ def _turns(four: Index, y: Index, x: Index, quadrant: int) -> _Corners:
         np.full(len(at), quadrant, dtype=np.uint8),
         inside,
     )
+
+
+def _groups(corners: _Corners) -> Iterator[_Corners]:
+    """All corners of some objects at a time, in rising order of their labels."""
+    order = np.argsort(corners.label, kind="stable")
+    label = corners.label[order]
+    start = 0
+    while start < len(order):
+        last = label[min(start + CORNERS, len(order)) - 1]
+        stop = int(np.searchsorted(label, last, side="right"))
+        yield corners.take(order[start:stop])
+        start = stop
 
 
 def _rings(corners: _Corners) -> tuple[_Corners, Index]:
@@ -238,8 +272,6 @@ def _in_order(corners: _Corners, following: Index) -> tuple[_Corners, Index]:
     _, starts, sizes = np.unique(_cycles(following), return_index=True, return_counts=True)
     by_start = np.argsort(starts)
     starts, sizes = starts[by_start], sizes[by_start]
-    if not len(starts):
-        return corners, starts
     before = np.empty_like(following)
     before[following] = np.arange(len(following))
     path = following.copy()
@@ -250,8 +282,6 @@ def _in_order(corners: _Corners, following: Index) -> tuple[_Corners, Index]:
 
 def _shapes(corners: _Corners, starts: Index) -> Iterator[Shape]:
     """Rings of one label as one shape; they stand in order of their labels."""
-    if not len(starts):
-        return
     places = np.stack([corners.y, corners.x], axis=1).astype(np.float64)
     rings = np.split(places, starts[1:])
     ids, firsts = np.unique(corners.label[starts], return_index=True)

@@ -63,9 +63,10 @@ def rasterise(shapes: Sequence[Shape], shape: tuple[int, int], *, strict: bool =
                 f"{in_words(one)} cannot be painted; labels are whole numbers from 1 to 2147483647"
             )
     if strict and (beyond := outside(shapes, shape)):
+        others = f" and {len(beyond) - 1} others reach" if len(beyond) > 1 else " reaches"
         raise InputError(
-            f"{in_words(beyond[0])} reaches beyond the image of {shape[0]}x{shape[1]} pixels, as do "
-            f"{len(beyond) - 1} more; give the image they were drawn on, or its offset and scale"
+            f"{in_words(beyond[0])}{others} beyond the image of {shape[0]}x{shape[1]} pixels; "
+            "give the image on which they were drawn, or its offset and scale"
         )
     labels = np.zeros(shape, dtype=np.int32)
     areas = [one for one in shapes if not one.is_point and one.rings]
@@ -91,7 +92,7 @@ def _spans(shapes: Sequence[Shape], shape: tuple[int, int]) -> tuple[Index, Inde
     owner = np.repeat(np.arange(len(shapes)), [len(one.rings) for one in shapes])[ring_of]
     edge, row = _crossings(start[:, 0], stop[:, 0], shape[0])
     (y0, x0), (y1, x1) = start[edge].T, stop[edge].T
-    x = x0 + (row + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
+    x = x0 + (row + 0.5 - y0) * (x1 - x0) / (y1 - y0)  # in this order, small fractions are exact
     column = np.clip(np.floor(x + 0.5), 0, shape[1]).astype(np.int64)  # the first one beyond the crossing
     order = np.lexsort((column, row, owner[edge]))
     first, last = order[::2], order[1::2]  # an even number of crossings in each row of each shape

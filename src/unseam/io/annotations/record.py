@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 Ring = NDArray[np.float64]
 """Corners (N, 2), y and x, in order; the last one is joined to the first, which is not repeated."""
 
+FARTHEST = 2**31
+"""Pixels; what lies beyond is in no image."""
+
 
 @dataclass(frozen=True, eq=False)
 class Shape:

@@ -13,12 +13,15 @@ import numpy as np
 from roifile import ROI_OPTIONS, ROI_SUBTYPE, ROI_TYPE, ImagejRoi
 
 from unseam.errors import FileReadError, InputError
-from unseam.io.annotations.record import Ring
+from unseam.io.annotations.record import FARTHEST, Ring
+from unseam.io.annotations.rings import distinct
 
 ENTRIES = 2_000_000
 BYTES = 2**31
 """What a file of ROIs may unpack to: ten times what ten thousand large cells on a slide take."""
 
+TYPE = 6
+"""Where in a .roi file its type is said."""
 OUTLINED = (ROI_TYPE.POLYGON, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED)
 WITHOUT_AREA = (ROI_TYPE.LINE, ROI_TYPE.FREELINE, ROI_TYPE.POLYLINE, ROI_TYPE.ANGLE, ROI_TYPE.NOROI)
 DAMAGE = (ValueError, TypeError, IndexError, OverflowError, MemoryError, RuntimeError, struct.error)
@@ -110,6 +113,8 @@ def read_region(entry: Entry, say: Told) -> Region | None:
     InputError
         If it has fewer than three corners.
     """
+    if entry.data[:4] == b"Iout" and max(entry.data[TYPE : TYPE + 1], default=0) > ROI_TYPE.POINT:
+        raise FileReadError(f"{entry.where} is a region of type {entry.data[TYPE]}; known are 0 to 10")
     try:
         roi = ImagejRoi.frombytes(entry.data)
     except DAMAGE as error:
@@ -136,14 +141,13 @@ def _shapes(roi: ImagejRoi, where: str) -> tuple[tuple[Ring, ...], ...]:
         return ((_ring(_corners(roi), where),),)
     if roi.roitype == ROI_TYPE.RECT and roi.composite:
         return (_parts(roi, where),)
-    if roi.roitype in (ROI_TYPE.RECT, ROI_TYPE.OVAL) and not roi.rounded_rect_arc_size:
-        top, left, bottom, right = float(roi.top), float(roi.left), float(roi.bottom), float(roi.right)
-        if roi.subpixelrect:
-            top, left, bottom, right = roi.yd, roi.xd, roi.yd + roi.heightd, roi.xd + roi.widthd
-        box = _ring(np.array([(top, left), (top, right), (bottom, right), (bottom, left)]), where)
-        return ((box if roi.roitype == ROI_TYPE.RECT else _oval(box),),)
-    kind = "a rectangle with round corners" if roi.roitype == ROI_TYPE.RECT else f"of type {int(roi.roitype)}"
-    raise FileReadError(f"{where} is {kind}, which is not read; make a polygon of it in ImageJ")
+    if roi.roitype == ROI_TYPE.RECT and roi.rounded_rect_arc_size:
+        raise FileReadError(f"{where} has round corners, which are not read; make a polygon of it in ImageJ")
+    top, left, bottom, right = float(roi.top), float(roi.left), float(roi.bottom), float(roi.right)
+    if roi.subpixelrect:
+        top, left, bottom, right = roi.yd, roi.xd, roi.yd + roi.heightd, roi.xd + roi.widthd
+    box = _ring(np.array([(top, left), (top, right), (bottom, right), (bottom, left)]), where)
+    return ((box if roi.roitype == ROI_TYPE.RECT else _oval(box),),)
 
 
 def _corners(roi: ImagejRoi) -> Ring:
@@ -160,7 +164,7 @@ def _parts(roi: ImagejRoi, where: str) -> tuple[Ring, ...]:
         ) from error
     except DAMAGE as error:
         raise FileReadError(f"{where} has a path that cannot be followed: {error}") from error
-    rings = [_cleaned(np.asarray(path, dtype=np.float64)[:, ::-1], where) for path in paths]
+    rings = [distinct(_checked(np.asarray(path, dtype=np.float64)[:, ::-1], where)) for path in paths]
     rings = [ring for ring in rings if len(ring) >= 3]
     if not rings:
         raise InputError(f"{where} encloses nothing; draw it again")
@@ -168,21 +172,15 @@ def _parts(roi: ImagejRoi, where: str) -> tuple[Ring, ...]:
 
 
 def _ring(corners: Ring, where: str) -> Ring:
-    ring = _cleaned(corners, where)
+    ring = distinct(_checked(corners, where))
     if len(ring) < 3:
         raise InputError(f"{where} has {len(ring)} corners; a polygon needs 3 or more")
     return ring
 
 
-def _cleaned(corners: Ring, where: str) -> Ring:
-    """Corners none of which is repeated."""
-    repeated = (_checked(corners, where) == np.roll(corners, 1, axis=0)).all(axis=1)
-    return np.ascontiguousarray(corners[~repeated])
-
-
 def _checked(corners: Ring, where: str) -> Ring:
-    if not np.isfinite(corners).all():
-        raise FileReadError(f"{where} has coordinates that are no numbers; it is damaged")
+    if not (np.abs(corners) <= FARTHEST).all():  # nor is NaN
+        raise FileReadError(f"{where} has coordinates beyond any image, {FARTHEST} px; it is damaged")
     return corners
 
 

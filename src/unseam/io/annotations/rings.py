@@ -45,6 +45,15 @@ def area(ring: Ring) -> float:
     return float(x[:-1] @ y[1:] - x[1:] @ y[:-1]) / 2
 
 
+def distinct(corners: Ring) -> Ring:
+    """Corners of a ring, none of which is the same as the next: one that closes the ring is left out.
+
+    >>> distinct(np.array([[0, 0], [0, 2], [0, 2], [3, 0], [0, 0]])).tolist()
+    [[0, 0], [0, 2], [3, 0]]
+    """
+    return np.asarray(corners[(corners != np.roll(corners, -1, axis=0)).any(axis=1)])
+
+
 def polygons(rings: Sequence[Ring]) -> tuple[Polygon, ...]:
     """Return the parts of a shape, in the order of their outer rings.
 
