@@ -30,7 +30,12 @@ from unseam.workflow.measuring import measure_files
 
 LABELS = np.array([[1, 1, 0, 2], [0, 3, 0, 2], [3, 3, 0, 0]], np.int32)
 OBJECTS = DataConfig(task="instances")
-images_of_labels = arrays(np.int32, (6, 7), elements=st.integers(0, 4)).map(lambda a: a * np.int32(70))
+# One value in several places would be taken for a mask.
+images_of_labels = (
+    arrays(np.int32, (6, 7), elements=st.integers(0, 4))
+    .map(lambda a: a * np.int32(70))
+    .filter(lambda a: len(np.unique(a[a > 0])) != 1)
+)
 
 
 def convert(source: Path, to: str, out: Path, **options: object) -> list[Path]:

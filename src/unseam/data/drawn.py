@@ -193,7 +193,24 @@ def describe_drawn(drawn: Sequence[Drawn]) -> str:
         line += f"; classes {', '.join(f'{name} {count:,}' for name, count in classes.most_common(6))}"
         line += ", ..." if len(classes) > 6 else ""
     cut = sum(len(outside(each.shapes, each.size)) for each in drawn)
-    return line + (f"; {cut:,} reach beyond their image and are cut off there" if cut else "")
+    overlapping, lost = (sum(counts) for counts in zip(*map(_conflicts, drawn), strict=True))
+    for count, what in (
+        (cut, "reach beyond their image and are cut off there"),
+        (overlapping, "overlap, and the later one of the file counts"),
+        (lost, "have no pixel left"),
+    ):
+        line += f"; {count:,} {what}" if count else ""
+    return line
+
+
+def _conflicts(drawn: Drawn) -> tuple[int, int]:
+    """How many outlines overlap with others, and how many have no pixel: too small, or all painted over."""
+    areas = [one for one in drawn.shapes if not (one.is_point or is_ignored(one))]
+    numbered = [Shape(number, one.rings) for number, one in enumerate(areas, start=1)]
+    forth, back = rasterise(numbered, drawn.size), rasterise(numbered[::-1], drawn.size)
+    differing = forth != back
+    left = np.count_nonzero(np.bincount(forth.ravel(), minlength=len(areas) + 1)[1:])
+    return len(np.unique([forth[differing], back[differing]])), len(areas) - int(left)
 
 
 def _kind(shape: Shape) -> str:
