@@ -82,7 +82,7 @@ def test_all_is_said_in_one_line() -> None:
         "2 reach beyond their image and are cut off there"
     )
     assert describe_drawn([drawn()]) == "annotations: no shape in 1 file"
-    # The second one lies on the first, the third between the centres of two pixels, the fifth on all the fourth.
+    # The second lies on part of the first, the third between two centres, the fifth on all of the fourth.
     crowded = drawn(row(0, 3), row(2, 4, 2), row(5.6, 6.4, 3), row(6, 7, 4), row(6, 7, 5))
     assert describe_drawn([crowded]).endswith(
         "in 1 file; 4 overlap, and the later one of the file counts; 2 have no pixel left"
