@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+import zarr
 from PIL import Image as PillowImage
 from tests.tiny import samples, trained_run, untrained, write_set
 
@@ -332,9 +333,26 @@ def test_another_pixel_size_than_that_of_training_is_told(model: Model, cell: Pa
     assert differ.any()
 
 
+def test_a_diameter_decides_whatever_the_pixel_size(model: Model, cell: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    learned = model.header.fingerprint.diameter_median  # type: ignore[union-attr]
+    predict(model, cell, tmp_path / "a", diameter=2 * learned, listener=Listener(said.append))
+    done = "rescaled 0.5 times for the network, whatever its pixel size"
+    assert f"cell.tif: objects of about {2 * learned:.3g} px: {done}" in said
+    expected = model.predict(read_image(cell).data, zoom=0.5)
+    np.testing.assert_array_equal(read_labels(tmp_path / "a/cell.tif").data[0], expected.labels)
+    predict(model, cell, tmp_path / "b.zarr", diameter=2 * learned)
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "b.zarr/0", mode="r")[:], expected.labels)
+    predict(model, cell, tmp_path / "c", diameter=1.05 * learned, listener=Listener(said.append))
+    done = "not rescaled for the network, whatever its pixel size"
+    assert f"cell.tif: objects of about {1.05 * learned:.3g} px: {done}" in said
+
+
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
+        ({"diameter": 1e4}, InputError, "diameter is 10000; expected .* to .* pixels: the objects that this"),
+        ({"diameter": 9.0, "rescale": False}, ConfigError, "--diameter 9 rescales images and --no-rescale"),
         ({"save": ["nonsense"]}, InputError, "save is 'nonsense'; expected some of: labels,probabilities"),
         ({"save": []}, InputError, "save is ''; expected some of"),
         ({"tile": "abc"}, InputError, "tile is 'abc'; expected auto or a number of pixels"),

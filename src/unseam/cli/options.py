@@ -45,6 +45,12 @@ def of_images(command: argparse.ArgumentParser) -> None:
         "--pixel-size", type=float, metavar="UM", help="pixel size where none is stated, micrometres"
     )
     command.add_argument(
+        "--diameter",
+        type=float,
+        metavar="PX",
+        help="diameter of the objects, pixels: images are rescaled by it, whatever their pixel size",
+    )
+    command.add_argument(
         "--no-rescale", action="store_true", help="do not bring images to the pixel size of the model"
     )
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")

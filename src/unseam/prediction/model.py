@@ -81,6 +81,7 @@ class Model:
         tta: str = "none",
         spacing: Sequence[float] | None = None,
         rescale: bool = True,
+        zoom: float | None = None,
         on_tile: Callable[[int, int], None] | None = None,
     ) -> Segmentation:
         """Segment an image of any size.
@@ -98,6 +99,9 @@ class Model:
         rescale : bool
             Whether an image whose pixels are more than a tenth larger or smaller than those the model learned
             on is brought to their size for the network; labels and probabilities keep the image's own pixels.
+        zoom : float, optional
+            How many times an image is rescaled for the network, whatever its pixel size: of objects twice as
+            large as those the model learned from 0.5; see `unseam.prediction.diameter.zoom_of`.
         on_tile : callable, optional
             Called with (tiles done, tiles in all).
 
@@ -106,11 +110,13 @@ class Model:
         ShapeError
             If axes or channels do not fit the model, or the image is empty.
         InputError
-            If a pixel is NaN or infinite, or `tta` is unknown or does not fit the network.
+            If a pixel is NaN or infinite, `tta` is unknown or does not fit the network, or `zoom` is out of
+            its range.
         """
         channels = self._with_channels(np.asarray(image))
         size = tuple(float(s) for s in spacing) if spacing else None
-        prepared = self.prepare(array_source(channels, spacing=size), tile=tile, tta=tta, rescale=rescale)
+        source = array_source(channels, spacing=size)
+        prepared = self.prepare(source, tile=tile, tta=tta, rescale=rescale, zoom=zoom)
         probabilities = predict_region(prepared, whole_of(channels.shape[1:]), on_tile=on_tile)
         labels = to_labels(probabilities, prepared.task, prepared.objects)
         return Segmentation(labels, probabilities, size, channels, self.header.task)
@@ -122,6 +128,7 @@ class Model:
         tile: int | str = "auto",
         tta: str = "none",
         rescale: bool = True,
+        zoom: float | None = None,
         memory: float | None = None,
         map_parts: MapParts = map,
     ) -> Prepared:
@@ -130,7 +137,7 @@ class Model:
         Parameters
         ----------
         image : Source
-        tile, tta, rescale
+        tile, tta, rescale, zoom
             As in `predict`.
         memory : float, optional
             Bytes that one tile may take with `tile="auto"`.
@@ -148,7 +155,15 @@ class Model:
             image.read, image.shape, channels=image.channels, dtype=image.dtype, map_parts=map_parts
         )
         return prepare(
-            self.network, self.header, function, image, scaling, tile=tile, rescale=rescale, memory=memory
+            self.network,
+            self.header,
+            function,
+            image,
+            scaling,
+            tile=tile,
+            rescale=rescale,
+            zoom=zoom,
+            memory=memory,
         )
 
     def probabilities(

@@ -26,6 +26,7 @@ from unseam.workflow.inputs import (
     refuse_inputs_as_targets,
     spec_of,
     wanted_of,
+    zoom_asked,
 )
 from unseam.workflow.listener import Countdown, Listener, printing
 from unseam.workflow.loading import is_csv, refuse_split
@@ -154,13 +155,16 @@ def _predict_streamed(
     model: Model, one: Todo, how: Options, listener: Listener, executor: Executor | None
 ) -> tuple[int, str]:
     image, sources = open_for(model, spec_of(one.path, how))
-    for line in remarks(model, sources[0].spacing, one.path, rescale=how.rescale):
+    zoom = zoom_asked(model, how.diameter, rescale=how.rescale)
+    for line in remarks(
+        model, sources[0].spacing, one.path, rescale=how.rescale, diameter=how.diameter, zoom=zoom
+    ):
         listener.say(line)
     if stored_whole(sources[0]):
         listener.say(
             f"{one.path.name}: is stored in one piece, and decoded whole for its blocks; save it tiled"
         )
-    wanted = wanted_of(one.path, one.targets["labels"], how)
+    wanted = wanted_of(one.path, one.targets["labels"], how, zoom)
     done = predict_streamed(model, image, wanted, listener, executor=executor)
     return done.n_objects, _noun(model)
 
@@ -169,8 +173,11 @@ def _predict_in_memory(
     model: Model, one: Todo, how: Options, on_tile: OnTile, listener: Listener
 ) -> tuple[int, str]:
     frames = _read(one.path, how).frames()
-    results = [_predict_frame(model, frame, how, on_tile) for frame in frames]
-    for line in remarks(model, results[0].spacing, one.path, rescale=how.rescale):
+    zoom = zoom_asked(model, how.diameter, rescale=how.rescale)
+    results = [_predict_frame(model, frame, how, zoom, on_tile) for frame in frames]
+    for line in remarks(
+        model, results[0].spacing, one.path, rescale=how.rescale, diameter=how.diameter, zoom=zoom
+    ):
         listener.say(line)
     write_results(results, one.targets, overwrite=how.overwrite or how.resume)
     return sum(_count(result) for result in results), _noun(model)
@@ -196,13 +203,21 @@ def _on_tile(countdown: Countdown, number: int, path: Path) -> OnTile:
     return lambda done, total: countdown.done(number + done / (total + 1), path.name)
 
 
-def _predict_frame(model: Model, frame: Image, how: Options, on_tile: OnTile) -> Segmentation:
+def _predict_frame(
+    model: Model, frame: Image, how: Options, zoom: float | None, on_tile: OnTile
+) -> Segmentation:
     spacing = frame.spacing or ((how.pixel_size,) * frame.spatial_dims if how.pixel_size else None)
     data = frame.data
     if model.network.in_channels == 1 < len(data) and (data == data[:1]).all():
         data = data[:1]  # a grey picture, saved in colour
     return model.predict(
-        data, tile=how.tile, tta=how.tta, spacing=spacing, rescale=how.rescale, on_tile=on_tile
+        data,
+        tile=how.tile,
+        tta=how.tta,
+        spacing=spacing,
+        rescale=how.rescale,
+        zoom=zoom,
+        on_tile=on_tile,
     )
 
 

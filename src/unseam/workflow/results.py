@@ -20,9 +20,22 @@ VERY_DIFFERENT = 4.0
 """A pixel size this many times the model's, or less than one in so many, is rather a mistake."""
 
 
-def remarks(model: Model, spacing: Sequence[float] | None, path: Path, *, rescale: bool) -> Iterator[str]:
-    """What a person should know about the pixel size of an image and that of a model, a line each."""
+def remarks(
+    model: Model,
+    spacing: Sequence[float] | None,
+    path: Path,
+    *,
+    rescale: bool,
+    diameter: float | None = None,
+    zoom: float | None = None,
+) -> Iterator[str]:
+    """What a person should know about the size of an image's pixels or objects, a line each."""
     trained = model.header.spacing
+    if diameter is not None and zoom is not None:
+        done = "not rescaled" if zoom == 1 else f"rescaled {zoom:.2g} times"
+        instead = ", whatever its pixel size" if trained and spacing else ""
+        yield f"{path.name}: objects of about {diameter:.3g} px: {done} for the network{instead}"
+        return
     if trained is None:
         return
     if spacing is None or len(spacing) != len(trained):

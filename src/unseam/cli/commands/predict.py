@@ -80,6 +80,7 @@ def run(options: Namespace) -> int:
             tile=options.tile,
             tta=options.tta,
             rescale=not options.no_rescale,
+            diameter=options.diameter,
             memory=parse_bytes(options.memory) if options.memory else None,
             block=options.block,
             version=options.ome_version,

@@ -55,6 +55,7 @@ def run(options: Namespace) -> int:
             tile=options.tile,
             tta=options.tta,
             rescale=not options.no_rescale,
+            diameter=options.diameter,
             memory=parse_bytes(options.memory) if options.memory else None,
         )
     for line in verified.lines:
