@@ -58,8 +58,18 @@ def build_network(config: NetworkConfig, generator: torch.Generator | None = Non
     return UNet(**options, generator=generator)
 
 
-def save_model(path: Path, state_dict: dict[str, Tensor], header: ModelHeader, *, overwrite: bool) -> None:
+def save_model(
+    path: Path,
+    state_dict: dict[str, Tensor],
+    header: ModelHeader,
+    *,
+    overwrite: bool,
+    dtype: torch.dtype | None = None,
+) -> None:
     """Write weights and header, atomically.
+
+    With `dtype`, as torch.bfloat16, the kernels are stored in it and the file is smaller; biases and
+    batch statistics, which are few, stay as they are. Whatever it is, they are read as float32.
 
     Raises
     ------
@@ -73,7 +83,10 @@ def save_model(path: Path, state_dict: dict[str, Tensor], header: ModelHeader, *
 
     fingerprint = header.fingerprint.to_dict() if header.fingerprint else None
     document = {"format_version": FORMAT_VERSION, **asdict(header), "fingerprint": fingerprint}
-    tensors = {key: value.detach().cpu().contiguous() for key, value in state_dict.items()}
+    tensors = {
+        key: value.detach().to("cpu", dtype if value.ndim > 1 else None).contiguous()
+        for key, value in state_dict.items()
+    }
     with replacing(path, overwrite=overwrite) as temporary:
         try:
             save_file(tensors, temporary, metadata={"unseam_model": json.dumps(document, allow_nan=False)})
