@@ -36,6 +36,10 @@ class ModelHeader:
     objects : how its probabilities become objects.
     spacing : pixel size it was trained on, micrometres per axis, or None.
     fingerprint : of the training images, or None.
+    diameters : smallest and largest diameter of objects, pixels of an image, that the model is made for by
+        rescaling images, unless told otherwise, so that objects become as large as it knows; None for a model
+        that takes images as they are.
+    segments : what its objects are, in words.
     training : summary of the run: iterations, seconds, scores, seed.
     unseam_version, license, citation : where it comes from, what may be done with it.
     """
@@ -46,6 +50,8 @@ class ModelHeader:
     objects: ObjectConfig
     spacing: tuple[float, ...] | None = None
     fingerprint: Fingerprint | None = None
+    diameters: tuple[float, float] | None = None
+    segments: str = ""
     training: dict[str, Any] = field(default_factory=dict)
     unseam_version: str = ""
     license: str = "as the training images allow"
@@ -146,7 +152,8 @@ def _parse_header(path: Path, text: str) -> ModelHeader:
         document["network"] = NetworkConfig(**_tuples(document["network"]))
         document["normalization"] = Normalization(**document["normalization"])
         document["objects"] = ObjectConfig(**document["objects"])
-        document["spacing"] = tuple(document["spacing"]) if document["spacing"] else None
+        for name in ("spacing", "diameters"):
+            document[name] = tuple(document[name]) if document.get(name) else None
         if document["fingerprint"]:
             document["fingerprint"] = Fingerprint.from_dict(document["fingerprint"])
         return ModelHeader(**document)

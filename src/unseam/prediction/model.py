@@ -20,6 +20,7 @@ from unseam.measure import ObjectTable, measure
 from unseam.model.checkpoint import ModelHeader, load_network
 from unseam.model.unet import UNet, fold_batch_norm
 from unseam.normalize import MapParts
+from unseam.prediction.diameter import Sized, check_diameter, find_size, is_found, zoom_of
 from unseam.prediction.region import Prepared, predict_region, prepare, whole_of
 from unseam.prediction.tiles import TTA, plan_image, symmetries, tile_function
 from unseam.tiling import TileFunction, apply_tiled
@@ -39,6 +40,8 @@ class Segmentation:
     image : ndarray, (C, *spatial)
         What was segmented.
     task : "instances" or "semantic".
+    zoom : how many times the image was rescaled by the size of its objects, or None.
+    diameter : of its objects, pixels, as given or found for that; None where none was asked for, or found.
     """
 
     labels: NDArray[np.int32]
@@ -46,6 +49,8 @@ class Segmentation:
     spacing: tuple[float, ...] | None
     image: NDArray[Any]
     task: str
+    zoom: float | None = None
+    diameter: float | None = None
 
     def table(self) -> ObjectTable:
         """One row per object: place, size, shape, intensities, mean probability; see `unseam.measure`."""
@@ -81,6 +86,7 @@ class Model:
         tta: str = "none",
         spacing: Sequence[float] | None = None,
         rescale: bool = True,
+        diameter: float | str | None = None,
         zoom: float | None = None,
         on_tile: Callable[[int, int], None] | None = None,
     ) -> Segmentation:
@@ -99,9 +105,11 @@ class Model:
         rescale : bool
             Whether an image whose pixels are more than a tenth larger or smaller than those the model learned
             on is brought to their size for the network; labels and probabilities keep the image's own pixels.
+        diameter : float or "auto", optional
+            Of the objects, pixels of the image, by which it is rescaled whatever its pixel size. "auto" finds
+            it; that is the default of models that are made for images of any scale (`header.diameters`).
         zoom : float, optional
-            How many times an image is rescaled for the network, whatever its pixel size: of objects twice as
-            large as those the model learned from 0.5; see `unseam.prediction.diameter.zoom_of`.
+            How many times the image is rescaled for the network, whatever the diameter.
         on_tile : callable, optional
             Called with (tiles done, tiles in all).
 
@@ -110,16 +118,42 @@ class Model:
         ShapeError
             If axes or channels do not fit the model, or the image is empty.
         InputError
-            If a pixel is NaN or infinite, `tta` is unknown or does not fit the network, or `zoom` is out of
-            its range.
+            If a pixel is NaN or infinite, `tta` is unknown or does not fit the network, or `diameter` or
+            `zoom` is out of its range.
         """
         channels = self._with_channels(np.asarray(image))
         size = tuple(float(s) for s in spacing) if spacing else None
         source = array_source(channels, spacing=size)
-        prepared = self.prepare(source, tile=tile, tta=tta, rescale=rescale, zoom=zoom)
-        probabilities = predict_region(prepared, whole_of(channels.shape[1:]), on_tile=on_tile)
+        sized = Sized(zoom)
+        if zoom is None:
+            sized = self.sized(source, diameter, rescale=rescale, tta=tta, on_tile=on_tile)
+        prepared = self.prepare(source, tile=tile, tta=tta, rescale=rescale, zoom=sized.zoom)
+        probabilities = sized.probabilities
+        if probabilities is None:
+            probabilities = predict_region(prepared, whole_of(source.shape), on_tile=on_tile)
         labels = to_labels(probabilities, prepared.task, prepared.objects)
-        return Segmentation(labels, probabilities, size, channels, self.header.task)
+        return Segmentation(
+            labels, probabilities, size, channels, self.header.task, sized.zoom, sized.diameter
+        )
+
+    def sized(
+        self,
+        image: Source,
+        diameter: float | str | None = None,
+        *,
+        rescale: bool = True,
+        tta: str = "none",
+        on_tile: Callable[[int, int], None] | None = None,
+    ) -> Sized:
+        """How an image is rescaled by the size of its objects; options and errors as of `predict`."""
+        self.check_channels(image)
+        check_diameter(self.header, diameter, rescale=rescale)
+        if isinstance(diameter, (int, float)):
+            return Sized(zoom_of(self.header, diameter), diameter)
+        if diameter is None and not is_found(self.header, image, rescale=rescale):
+            return Sized()
+        function = self.tile_function(tta)
+        return find_size(self.network, self.header, function, image, on_tile=on_tile)
 
     def prepare(
         self,

@@ -15,6 +15,7 @@ from unseam.io.images import Image, read_image
 from unseam.io.open import open_sources
 from unseam.io.source import stored_whole
 from unseam.prediction import Model, Segmentation
+from unseam.prediction.diameter import Sized
 from unseam.streaming.executors import Executor
 from unseam.workflow.inputs import (
     SAVES,
@@ -26,7 +27,6 @@ from unseam.workflow.inputs import (
     refuse_inputs_as_targets,
     spec_of,
     wanted_of,
-    zoom_asked,
 )
 from unseam.workflow.listener import Countdown, Listener, printing
 from unseam.workflow.loading import is_csv, refuse_split
@@ -155,16 +155,14 @@ def _predict_streamed(
     model: Model, one: Todo, how: Options, listener: Listener, executor: Executor | None
 ) -> tuple[int, str]:
     image, sources = open_for(model, spec_of(one.path, how))
-    zoom = zoom_asked(model, how.diameter, rescale=how.rescale)
-    for line in remarks(
-        model, sources[0].spacing, one.path, rescale=how.rescale, diameter=how.diameter, zoom=zoom
-    ):
+    sized = model.sized(sources[0], how.diameter, rescale=how.rescale, tta=how.tta)
+    for line in remarks(model, sources[0].spacing, one.path, rescale=how.rescale, sized=sized):
         listener.say(line)
     if stored_whole(sources[0]):
         listener.say(
             f"{one.path.name}: is stored in one piece, and decoded whole for its blocks; save it tiled"
         )
-    wanted = wanted_of(one.path, one.targets["labels"], how, zoom)
+    wanted = wanted_of(one.path, one.targets["labels"], how, sized.zoom)
     done = predict_streamed(model, image, wanted, listener, executor=executor)
     return done.n_objects, _noun(model)
 
@@ -173,11 +171,10 @@ def _predict_in_memory(
     model: Model, one: Todo, how: Options, on_tile: OnTile, listener: Listener
 ) -> tuple[int, str]:
     frames = _read(one.path, how).frames()
-    zoom = zoom_asked(model, how.diameter, rescale=how.rescale)
-    results = [_predict_frame(model, frame, how, zoom, on_tile) for frame in frames]
-    for line in remarks(
-        model, results[0].spacing, one.path, rescale=how.rescale, diameter=how.diameter, zoom=zoom
-    ):
+    first = _predict_frame(model, frames[0], how, None, on_tile)
+    results = [first, *(_predict_frame(model, frame, how, first.zoom, on_tile) for frame in frames[1:])]
+    sized = Sized(first.zoom, first.diameter)
+    for line in remarks(model, first.spacing, one.path, rescale=how.rescale, sized=sized):
         listener.say(line)
     write_results(results, one.targets, overwrite=how.overwrite or how.resume)
     return sum(_count(result) for result in results), _noun(model)
@@ -216,6 +213,7 @@ def _predict_frame(
         tta=how.tta,
         spacing=spacing,
         rescale=how.rescale,
+        diameter=how.diameter,
         zoom=zoom,
         on_tile=on_tile,
     )
