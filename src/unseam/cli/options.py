@@ -21,6 +21,14 @@ def new_command(commands: Any, name: str, help: str, **options: Any) -> argparse
     return command
 
 
+def model_argument(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "model",
+        metavar="MODEL",
+        help="name of a model that `unseam models` lists, a model file, or the folder of a run",
+    )
+
+
 def of_images(command: argparse.ArgumentParser) -> None:
     """What else decides a prediction."""
     command.add_argument(

@@ -18,6 +18,7 @@ from unseam.instances import label_class_regions
 from unseam.io.source import Source, array_source
 from unseam.measure import ObjectTable, measure
 from unseam.model.checkpoint import ModelHeader, load_network
+from unseam.model.finding import find_model
 from unseam.model.unet import UNet, fold_batch_norm
 from unseam.normalize import MapParts
 from unseam.prediction.diameter import Sized, check_diameter, find_size, is_found, zoom_of
@@ -264,18 +265,17 @@ def load_model(path: str | Path, *, device: str = "auto") -> Model:
     Parameters
     ----------
     path : str or Path
-        The .safetensors file, or the folder of the run that made it.
+        The .safetensors file, the folder of the run that made it, or the name of a model, as "nuclei"; see
+        `unseam.model.finding.find_model`.
     device : str
         "auto", "cpu" or "cuda".
 
     Raises
     ------
     ModelFileError
-        If the file is missing, cut short, no model, or of a newer version.
+        If the file is missing, cut short, no model, or of a newer version, or the name unknown.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = path / "model.safetensors"
+    path = find_model(path)
     net, header = load_network(path)
     return replace(ready(net, header, choose_device(device)), path=path)
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from unseam.cli.options import new_command, number, pairs
+from unseam.cli.options import model_argument, new_command, number, pairs
 
 
 def add(commands: Any) -> None:
     """The options of `unseam info`."""
     command = new_command(commands, "info", "say what a model is, and what it was trained on")
-    command.add_argument("model", metavar="MODEL", help="model.safetensors, or the folder of a run")
+    model_argument(command)
     command.add_argument("--json", action="store_true", help="as JSON")
 
 
@@ -22,10 +21,10 @@ def run(options: Namespace) -> int:
     """`unseam info`."""
     from unseam.fingerprint import describe
     from unseam.model.checkpoint import read_header
+    from unseam.model.finding import find_model
     from unseam.workflow.run import trained_on
 
-    path = Path(options.model)
-    header = read_header(path / "model.safetensors" if path.is_dir() else path)
+    header = read_header(find_model(options.model))
     if options.json:
         print(json.dumps(asdict(header), indent=2))
         return 0
