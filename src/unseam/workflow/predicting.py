@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from unseam.errors import OutputError, UnseamError
+from unseam.io.atomic import refuse_both
 from unseam.io.images import Image, read_image
 from unseam.io.open import open_sources
 from unseam.io.source import stored_whole
@@ -31,7 +32,6 @@ from unseam.workflow.inputs import (
 from unseam.workflow.listener import Countdown, Listener, printing
 from unseam.workflow.loading import is_csv, refuse_split
 from unseam.workflow.results import remarks, write_results
-from unseam.workflow.run import refuse_both
 from unseam.workflow.streaming import executor_on, open_for, predict_streamed
 
 __all__ = ["SAVES", "Options", "Outcome", "predict_files"]

@@ -12,7 +12,7 @@ from torch import Tensor
 from unseam.config import Config
 from unseam.data.dataset import PatchSampler
 from unseam.draw import curves, patches_figure
-from unseam.errors import ConfigError, MissingExtraError, OutputExistsError
+from unseam.errors import MissingExtraError, OutputExistsError
 from unseam.io.atomic import replacing
 from unseam.model.checkpoint import ModelHeader, read_header, save_model
 from unseam.model.finding import MODEL, find_model
@@ -27,12 +27,6 @@ HISTORY = "history.csv"
 CURVES = "curves.png"
 PATCHES = "patches.png"
 FILES = (MODEL, CHECKPOINT, CONFIG, HISTORY, CURVES, PATCHES)
-
-
-def refuse_both(*, resume: bool, overwrite: bool) -> None:
-    """Raise `ConfigError` where results are to be continued and replaced at once."""
-    if resume and overwrite:
-        raise ConfigError("--resume goes on with a run and --overwrite replaces it; give one of them")
 
 
 class Run:
