@@ -14,7 +14,7 @@ from unseam.fingerprint import Fingerprint, fingerprint
 from unseam.io.source import array_source
 from unseam.model.checkpoint import ModelHeader
 from unseam.prediction import Model, diameter, load_model
-from unseam.prediction.diameter import Look, choose, find_size, zoom_of
+from unseam.prediction.diameter import Learned, Look, choose, find_size, zoom_of
 
 
 def learned(diameter: float) -> Fingerprint:
@@ -57,6 +57,9 @@ def test_a_zoom_out_of_range_is_refused(zoom: float) -> None:
         untrained().predict(np.zeros((9, 9)), zoom=zoom)
 
 
+LEARNED = Learned(20.0, 8.0, 40.0)
+
+
 def looks(sure: dict[float, float], *, size: float) -> tuple[Callable[[float], Look], list[float]]:
     """A network that sees the size, as sure as that at each zoom and 0.1 elsewhere; and what it looked at."""
     asked: list[float] = []
@@ -72,32 +75,35 @@ def looks(sure: dict[float, float], *, size: float) -> tuple[Callable[[float], L
     ("size", "sure", "zoom", "asked"),
     [
         (20.0, {1: 0.3}, 1.0, [1]),  # about as large as learned from: nothing else is looked at
-        (31.0, {1: 0.9}, 1.0, [1]),
+        (31.0, {1: 0.3}, 1.0, [1]),
+        (39.0, {1: 0.8}, 1.0, [1]),  # learned from, and seen surely
+        (8.1, {1: 0.8}, 1.0, [1]),
+        (39.0, {1: 0.7, 0.5: 0.75}, 0.5, [1, 0.5, 0.25, 2]),  # not surely
         (60.0, {1: 0.8, 0.5: 0.9}, 0.5, [1, 0.5, 0.25, 2]),  # 30 px at 0.5
         (60.0, {1: 0.8, 0.5: 0.9, 0.25: 0.7, 2: 0.85}, 0.5, [1, 0.5, 0.25, 2]),
         (60.0, {1: 0.9}, 20 / 60, [1, 0.5, 2]),  # surest at 1, where they are too large
         (5.0, {1: 0.61, 2: 0.7, 4: 0.8}, 4.0, [1, 0.5, 2, 4]),
-        (2.0, {1: 0.61, 2: 0.7, 4: 0.8}, 10.0, [1, 0.5, 2, 4]),
+        (1.9, {1: 0.61, 2: 0.7, 4: 0.8}, 20 / 1.9, [1, 0.5, 2, 4]),  # 7.6 px at 4
     ],
 )
 def test_the_surest_look_is_believed(
     size: float, sure: dict[float, float], zoom: float, asked: list[float]
 ) -> None:
     look, done = looks(sure, size=size)
-    found = choose(look, 20.0)
+    found = choose(look, LEARNED)
     assert (found.zoom, found.diameter, done) == (zoom, size, asked)
 
 
 @pytest.mark.parametrize("size", [0.0, 60.0])
 def test_what_is_found_nowhere_is_not_rescaled(size: float) -> None:
     look, done = looks({}, size=size)  # at 60 pixels: no look is sure
-    found = choose(look, 20.0)
+    found = choose(look, LEARNED)
     assert (found.zoom, found.diameter) == (1.0, None) and done == [1, 0.5, 0.25, 2, 4]
 
 
 def test_a_size_that_networks_do_not_see_is_not_believed() -> None:
     look, _ = looks({1: 0.9}, size=80.0)  # 4 times those learned from
-    assert choose(look, 20.0).diameter is None
+    assert choose(look, LEARNED).diameter is None
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +135,7 @@ def test_a_first_pass_that_saw_all_is_the_result(model: Model, monkeypatch: pyte
 
 def test_only_the_middle_is_read(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(diameter.SAMPLE, 2, 50)
-    monkeypatch.setattr(diameter, "SUREST", 0.0)  # this network has hardly learned
+    monkeypatch.setattr(diameter, "UNSURE", 0.0)  # this network has hardly learned
     image = samples(1, size=90, seed=5)[0].image
     middle = model.sized(array_source(image[:, 20:70, 20:70].copy()), "auto")
     image[:, :20], image[:, 70:] = 255, 255

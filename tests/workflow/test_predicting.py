@@ -352,7 +352,7 @@ def test_a_diameter_that_is_found_is_told_and_the_same_in_blocks(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(diameter.SAMPLE, 2, 256)  # so that this image is larger
-    monkeypatch.setattr(diameter, "SUREST", 0.0)  # this network has hardly learned
+    monkeypatch.setattr(diameter, "UNSURE", 0.0)  # this network has hardly learned
     small = samples(1, size=160, seed=6)[0].image[0]
     write_tiff(tmp_path / "large.tif", small.repeat(3, 0).repeat(3, 1), axes="YX")
     said: list[str] = []

@@ -35,13 +35,15 @@ from unseam.prediction.region import (
 from unseam.tiling import TileFunction
 
 AUTO = "auto"
-GOOD = (0.55, 1.6)
-"""Objects between these shares of the median diameter learned from are left as they are; measured by
-`bench/diameter.py`."""
+NEAR = (0.55, 1.6)
+"""Objects between these shares of the median diameter learned from are left as they are; so are those of all
+sizes learned from, where the network is sure of them. What that brings `bench/diameter.py` measures."""
+BEYOND = 1.3
+"""The largest sizes learned from end here, times the 90th percentile: what is found is weighted by area."""
 BELIEVED = (0.35, 3.5)
-"""The same for what is found at a zoom and believed: beyond it networks see parts, or nothing."""
-SUREST = 0.6
-"""Mean probability in what is found below which it is taken for no objects."""
+"""Shares of the median between which what is found is believed: beyond, networks see parts, or nothing."""
+SURE, UNSURE = 0.8, 0.6
+"""Mean probability in what is found: from which on the network is sure of it, below which it is nothing."""
 STEPS = (0.5, 2.0)
 FARTHEST = 4.0
 """Image and network differ by no more than this when objects are looked for."""
@@ -52,6 +54,19 @@ LOOKED_AT = {2: 1024, 3: 128}
 TILE = {2: 256, 3: 64}
 
 OnTile = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Diameters of the objects that a network learned from: the median, of small and of large ones."""
+
+    median: float
+    low: float
+    high: float
+
+    def has(self, diameter: float, shares: tuple[float, float]) -> bool:
+        """Whether a diameter lies between two shares of the median."""
+        return shares[0] * self.median <= diameter <= shares[1] * self.median
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +121,7 @@ def zoom_of(header: ModelHeader, diameter: float) -> float:
     InputError
         If the model did not learn from objects, or its objects and `diameter` are too far apart.
     """
-    learned = _learned(header, f"{diameter:g}")
+    learned = _learned(header, f"{diameter:g}").median
     low, high = learned / ZOOMS[1], learned / ZOOMS[0]
     if not low <= diameter <= high:
         raise InputError(
@@ -190,19 +205,20 @@ def find_size(
     return choose(look, learned)
 
 
-def choose(look: Callable[[float], Look], learned: float) -> Sized:
+def choose(look: Callable[[float], Look], learned: Learned) -> Sized:
     """The size of objects and the zoom for it, from looks at some zooms.
 
     Parameters
     ----------
     look : callable
         What is found at a zoom.
-    learned : float
-        Diameter of the objects that the network learned from.
+    learned : Learned
     """
-    looks = {1.0: look(1.0)}
-    if _within(looks[1.0], 1.0, learned, GOOD):
-        return Sized(1.0, looks[1.0].diameter, looks[1.0].probabilities)
+    first = look(1.0)
+    looks = {1.0: first}
+    sure = first.confidence >= SURE and learned.low <= first.diameter <= learned.high
+    if sure or learned.has(first.diameter, NEAR):
+        return Sized(1.0, first.diameter, first.probabilities)
     for step in STEPS:
         zoom = step
         while 1 / FARTHEST <= zoom <= FARTHEST:
@@ -213,20 +229,15 @@ def choose(look: Callable[[float], Look], learned: float) -> Sized:
     believed = [
         zoom
         for zoom, seen in looks.items()
-        if seen.confidence >= SUREST and _within(seen, zoom, learned, BELIEVED)
+        if seen.confidence >= UNSURE and learned.has(seen.diameter * zoom, BELIEVED)
     ]
     if not believed:
-        return Sized(1.0, None, looks[1.0].probabilities)
+        return Sized(1.0, None, first.probabilities)
     best = max(believed, key=lambda zoom: looks[zoom].confidence)
     diameter = looks[best].diameter
-    if _within(looks[best], best, learned, GOOD):
+    if learned.low <= diameter * best <= learned.high:
         return Sized(best, diameter, looks[best].probabilities)
-    return Sized(learned / diameter, diameter)
-
-
-def _within(seen: Look, zoom: float, learned: float, shares: tuple[float, float]) -> bool:
-    """Whether the objects that the network saw lie between two shares of those learned from."""
-    return shares[0] * learned <= seen.diameter * zoom <= shares[1] * learned
+    return Sized(learned.median / diameter, diameter)
 
 
 def _seen(probabilities: Probabilities, task: str, objects: ObjectConfig) -> tuple[float, float]:
@@ -253,12 +264,12 @@ def _middle(shape: Sequence[int], largest: int) -> Region:
     return tuple((start, min(n, start + largest)) for start, n in zip(starts, shape, strict=True))
 
 
-def _learned(header: ModelHeader, diameter: float | str) -> float:
-    """Diameter of the objects that a model learned from."""
-    learned = header.fingerprint.diameter_median if header.fingerprint else 0.0
-    if not learned:
+def _learned(header: ModelHeader, diameter: float | str) -> Learned:
+    """Diameters of the objects that a model learned from."""
+    fp = header.fingerprint
+    if fp is None or not fp.diameter_median:
         raise InputError(
             f"diameter is {diameter} and this model does not say how large the objects were that it learned "
             "from; leave the diameter out, or give the pixel size"
         )
-    return learned
+    return Learned(fp.diameter_median, fp.diameter_p10, BEYOND * fp.diameter_p90)
