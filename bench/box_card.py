@@ -28,7 +28,7 @@ from unseam.workflow.loading import pair_files
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs/models"
 WORST, SIDE = 5, 400
-DIM = 20
+DIM, BRIGHT = 25, 50
 """Grey values."""
 
 
@@ -82,8 +82,9 @@ def kinds_of(cases: Sequence[Case]) -> list[tuple[str, list[Case]]]:
         ("nuclei below 15 px (median)", lambda case: case.diameter < 15),
         ("nuclei of 15 to 30 px", lambda case: 15 <= case.diameter < 30),
         ("nuclei above 30 px", lambda case: case.diameter >= 30),
-        (f"dim: nuclei less than {DIM} grey values above the background", lambda case: case.contrast < DIM),
-        (f"brighter: {DIM} or more", lambda case: case.contrast >= DIM),
+        (f"nuclei less than {DIM} grey values above the background", lambda case: case.contrast < DIM),
+        (f"{DIM} to {BRIGHT} above it", lambda case: DIM <= case.contrast < BRIGHT),
+        (f"{BRIGHT} or more above it", lambda case: case.contrast >= BRIGHT),
     ]
     for size in sorted({case.size for case in cases}, key=lambda text: tuple(map(int, text.split(" x ")))):
         kinds.append((f"images of {size} px", lambda case, size=size: case.size == size))
@@ -138,7 +139,7 @@ def draw_worst(cases: Sequence[Case], path: Path) -> None:
             ax.imshow(picture, interpolation="nearest")
             ax.set_title(title, fontsize=9, loc="left")
             ax.set_axis_off()
-    figure.savefig(path, dpi=80, metadata={"Software": None})
+    figure.savefig(path, dpi=100, metadata={"Software": None})
 
 
 def worst_lines(cases: Sequence[Case]) -> str:
@@ -150,7 +151,7 @@ def worst_lines(cases: Sequence[Case]) -> str:
         lines.append(
             f"- {case.stem}: ap50 {found.ap50:.2f}; of {found.n_true} nuclei with a median diameter of "
             f"{case.diameter:.0f} px, {case.contrast:.0f} grey values above the ground, {missed} are missed; "
-            f"{found.merges} merges, {found.splits} splits, {false} false"
+            f"merges {found.merges}, splits {found.splits}, false {false}"
         )
     return "\n".join(lines)
 

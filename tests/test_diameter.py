@@ -129,13 +129,14 @@ def test_a_first_pass_that_saw_all_is_the_result(model: Model, monkeypatch: pyte
         1,
         found.diameter,
     )
-    monkeypatch.setitem(diameter.LOOKED_AT, 2, 60)
+    monkeypatch.setitem(diameter.SAMPLE, 2, 60)
     assert model.sized(array_source(image), "auto").probabilities is None
 
 
 def test_only_the_middle_is_read(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(diameter.SAMPLE, 2, 50)
     monkeypatch.setattr(diameter, "UNSURE", 0.0)  # this network has hardly learned
+    monkeypatch.setattr(diameter, "BELIEVED", (0.0, 100.0))
     image = samples(1, size=90, seed=5)[0].image
     middle = model.sized(array_source(image[:, 20:70, 20:70].copy()), "auto")
     image[:, :20], image[:, 70:] = 255, 255

@@ -35,6 +35,13 @@ def test_the_model_in_the_box_finds_large_discs(run: Run, tmp_path: Path) -> Non
     assert labels.max() == 4 and all(np.mean(labels[disc] > 0) > 0.9 for disc in discs)
 
 
+def test_info_says_what_it_is_made_for(run: Run) -> None:
+    lines = run("info", "nuclei").out.splitlines()
+    assert lines[0] == "task           instances: nuclei in fluorescence images"
+    assert "made for       objects of 8 to 80 px; finds their size and rescales images by it" in lines
+    assert "licence        BSD-3-Clause; trained on CC0 images" in lines
+
+
 def test_models_are_listed(run: Run, own: Path) -> None:
     ran = run("models")
     assert ran.code == 0 and ran.err == ""

@@ -47,10 +47,8 @@ SURE, UNSURE = 0.8, 0.6
 STEPS = (0.5, 2.0)
 FARTHEST = 4.0
 """Image and network differ by no more than this when objects are looked for."""
-SAMPLE = {2: 2048, 3: 256}
-"""Pixels of the image per axis that are looked at, at most."""
-LOOKED_AT = {2: 1024, 3: 128}
-"""The same in pixels of the network."""
+SAMPLE = {2: 1024, 3: 128}
+"""Pixels per axis that are looked at, at most: of the image, and of what the network is given."""
 TILE = {2: 256, 3: 64}
 
 OnTile = Callable[[int, int], None]
@@ -197,7 +195,7 @@ def find_size(
     def look(zoom: float) -> Look:
         tile = tuple(max(TILE[dims], step) for step in net.geometry.grid)
         prepared = prepare(net, header, function, sample, scaling, tile=tile, rescale=False, zoom=zoom)
-        region = _middle(sample.shape, round(LOOKED_AT[dims] / zoom))
+        region = _middle(sample.shape, round(SAMPLE[dims] / max(1.0, zoom)))
         probabilities = predict_region(prepared, region, on_tile=on_tile)
         found = _seen(probabilities, prepared.task, prepared.objects)
         return Look(*found, probabilities if region == whole_of(image.shape) else None)

@@ -29,21 +29,30 @@ def run(options: Namespace) -> int:
         print(json.dumps(asdict(header), indent=2))
         return 0
     network = {key: value for key, value in asdict(header.network).items() if value is not None}
-    print(f"task           {header.task}")
+    print(f"task           {header.task}{': ' if header.segments else ''}{header.segments}")
     print(f"network        {pairs(network)}")
     print(f"normalization  {pairs(asdict(header.normalization))}")
     print(f"objects        {pairs(asdict(header.objects))}")
     pixel = " x ".join(f"{s:g}" for s in header.spacing) + " µm" if header.spacing else "unknown"
     print(f"pixel size     {pixel}")
+    if header.diameters:
+        low, high = header.diameters
+        print(
+            f"made for       objects of {low:g} to {high:g} px; finds their size and rescales images by it"
+        )
     training = dict(header.training)
+    tested = training.pop("test_scores", {})
     scores, chosen = training.pop("held_out_scores", {}), training.pop("chosen_on_them", [])
     print(f"training       {pairs({k: v for k, v in training.items() if not k.startswith('images_')})}")
     print(f"trained on     {trained_on(header)}")
     if scores:
         numbers = pairs({name: number(value) for name, value in scores.items()})
         print(f"held out       {numbers}; chosen on them: {', '.join(chosen)}")
+    if tested:
+        print(f"test images    {pairs({name: number(value) for name, value in tested.items()})}")
     for line in describe(header.fingerprint) if header.fingerprint else []:
         print(f"images         {line}")
     print(f"made by        unseam {header.unseam_version}")
+    print(f"licence        {header.license}")
     print(f"cite           {header.citation}")
     return 0
