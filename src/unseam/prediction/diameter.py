@@ -35,15 +35,16 @@ from unseam.prediction.region import (
 from unseam.tiling import TileFunction
 
 AUTO = "auto"
-NEAR = (0.55, 1.6)
+NEAR = (0.65, 1.4)
 """Objects between these shares of the median diameter learned from are left as they are; so are those of all
-sizes learned from, where the network is sure of them. What that brings `bench/diameter.py` measures."""
+sizes learned from, where the network is sure of them at once. See `bench/diameter.py`."""
 BEYOND = 1.3
 """The largest sizes learned from end here, times the 90th percentile: what is found is weighted by area."""
 BELIEVED = (0.35, 3.5)
 """Shares of the median between which what is found is believed: beyond, networks see parts, or nothing."""
-SURE, UNSURE = 0.8, 0.6
-"""Mean probability in what is found: from which on the network is sure of it, below which it is nothing."""
+SURE, UNSURE = 0.85, 0.6
+"""Mean probability in what is found: from which on the network is sure of it, below which it is nothing. It
+grows with the size of objects, whose edges are the unsure part: it finds the size, not the best zoom."""
 STEPS = (0.5, 2.0)
 FARTHEST = 4.0
 """Image and network differ by no more than this when objects are looked for."""
@@ -233,7 +234,7 @@ def choose(look: Callable[[float], Look], learned: Learned) -> Sized:
         return Sized(1.0, None, first.probabilities)
     best = max(believed, key=lambda zoom: looks[zoom].confidence)
     diameter = looks[best].diameter
-    if learned.low <= diameter * best <= learned.high:
+    if learned.has(diameter * best, NEAR):
         return Sized(best, diameter, looks[best].probabilities)
     return Sized(learned.median / diameter, diameter)
 

@@ -37,9 +37,7 @@ def run(options: Namespace) -> int:
     print(f"pixel size     {pixel}")
     if header.diameters:
         low, high = header.diameters
-        print(
-            f"made for       objects of {low:g} to {high:g} px; finds their size and rescales images by it"
-        )
+        print(f"made for       objects of {low:g} to {high:g} px; finds their size and rescales images by it")
     training = dict(header.training)
     tested = training.pop("test_scores", {})
     scores, chosen = training.pop("held_out_scores", {}), training.pop("chosen_on_them", [])
