@@ -35,7 +35,8 @@ from unseam.io.images import write_tiff
 from unseam.prediction import Model, load_model
 from unseam.workflow.listener import SILENT, Listener, Step
 from unseam.workflow.run import FILES, about_run, read_history, trained_on
-from unseam.workflow.training import configure, train, uses_bfloat16
+from unseam.workflow.task import uses_bfloat16
+from unseam.workflow.training import configure, train
 
 RUN_FILES = {
     "model.safetensors",
