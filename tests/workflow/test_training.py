@@ -446,7 +446,7 @@ def test_what_the_fingerprint_does_not_show_is_refused_too(run: Path, spoil: str
 
 
 def test_a_run_is_resumed_in_its_own_precision_only(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unseam.workflow.training.uses_bfloat16", lambda *_: True)
+    monkeypatch.setattr("unseam.workflow.task.uses_bfloat16", lambda *_: True)
     words = r"started with train.precision = float32 and is resumed with bfloat16; give the same"
     with pytest.raises(ConfigError, match=words):
         trained(CELLS, run, resume=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -21,8 +21,9 @@ from unseam.normalize import Normalization
 from unseam.plan import network_geometry, plan
 from unseam.prediction import Model, choose_device, ready
 from unseam.training.distributed import World, own_device
+from unseam.workflow.finetuning import Base, fitted_to, objects_of
 from unseam.workflow.loading import LoadedSet
-from unseam.workflow.run import Run
+from unseam.workflow.run import Run, trained_on
 from unseam.workflow.validation import CANDIDATES, hold_out, hold_out_part
 
 
@@ -32,7 +33,7 @@ class Task:
 
     `free` names what is left open from probabilities to objects, to be chosen on the held-out images;
     `digest` stands for all images and labels; `part` says what was held out of an image, if no whole one was;
-    `ranks` is how many processes train together.
+    `ranks` is how many processes train together; `base` is the model that the run starts from.
     """
 
     config: Config
@@ -48,6 +49,7 @@ class Task:
     preset: str
     ranks: int
     part: str
+    base: Base | None = None
 
     @property
     def stated(self) -> Config:
@@ -59,7 +61,8 @@ class Task:
         stated = self.stated.to_dict()
         stated["train"]["precision"] = "bfloat16" if self.low_precision else "float32"
         images = {**self.fingerprint.to_dict(), "digest": self.digest}
-        return {**stated, "images": images, "world": {"ranks": self.ranks}}
+        started = {"start": {"model": self.base.digest}} if self.base else {}
+        return {**stated, "images": images, "world": {"ranks": self.ranks}, **started}
 
     def header(self, **training: Any) -> ModelHeader:
         return ModelHeader(
@@ -67,7 +70,7 @@ class Task:
             network=self.config.network,
             normalization=self.normalization,
             objects=self.config.objects,
-            spacing=self.fingerprint.spacing,
+            spacing=(self.base and self.base.header.spacing) or self.fingerprint.spacing,
             fingerprint=self.fingerprint,
             training={
                 "preset": self.preset,
@@ -76,9 +79,11 @@ class Task:
                 "images_held_out": len(self.held_out) if not self.part else 0,
                 **({"part_held_out": self.part} if self.part else {}),
                 **({"ranks": self.ranks} if self.ranks > 1 else {}),
+                **({"started_from": self.base.name} if self.base else {}),
                 **training,
             },
             unseam_version=unseam.__version__,
+            **({"citation": self.base.header.citation} if self.base else {}),
         )
 
     def model(self, net: nn.Module) -> Model:
@@ -107,9 +112,23 @@ class Task:
         )
 
 
-def prepare_task(run: Run, loaded: LoadedSet, config: Config, preset_name: str, world: World) -> Task:
+def prepare_task(
+    run: Run,
+    loaded: LoadedSet,
+    config: Config,
+    preset_name: str,
+    world: World,
+    *,
+    base: Base | None = None,
+) -> Task:
     """Check the set, hold some images out, plan; say what was found and decided."""
-    say, samples = run.listener.say, loaded.samples
+    say = run.listener.say
+    if base:
+        loaded, said = fitted_to(base, loaded)
+        say(f"start: {base.name}, {trained_on(base.header)}")
+        if said:
+            say(said)
+    samples = loaded.samples
     findings = check_samples(samples, task=loaded.task)
     for finding in findings:
         if finding.severity == "error":
@@ -130,6 +149,10 @@ def prepare_task(run: Run, loaded: LoadedSet, config: Config, preset_name: str, 
         say(line)
     device = own_device(choose_device(config.train.device), world)
     planned = plan(fp, config, classes=loaded.coding.n_classes, device=device.type, ranks=world.size)
+    free = tuple(name for name in CANDIDATES if getattr(config.objects, name) is None)
+    decided = planned.config
+    if base and base.header.task == loaded.task == "instances":
+        decided = replace(decided, objects=objects_of(base, decided.objects, free))
     for line in planned.reasons:
         say(line)
     train_on, held_out = hold_out(samples, config.data.validation, config.train.seed)
@@ -139,19 +162,20 @@ def prepare_task(run: Run, loaded: LoadedSet, config: Config, preset_name: str, 
     held = part or len(held_out)
     say(f"images: {len(train_on)} to learn from, {held} held out to choose the best model")
     return Task(
-        planned.config,
-        tuple(name for name in CANDIDATES if getattr(config.objects, name) is None),
+        decided,
+        free,
         train_on,
         held_out,
         loaded.task,
         fp,
         digest(samples),
-        Normalization(config.data.normalization),
+        base.header.normalization if base else Normalization(config.data.normalization),
         device,
         uses_bfloat16(config.train.precision, device),
         preset_name,
         world.size,
         part,
+        base,
     )
 
 

@@ -22,6 +22,7 @@ from unseam.report.words import number
 from unseam.training.distributed import World, joined, share
 from unseam.training.loop import Hooks, fit
 from unseam.training.state import State
+from unseam.workflow.finetuning import configured_for, load_base
 from unseam.workflow.listener import SILENT, Listener, printing
 from unseam.workflow.loading import DEFAULT_SPLIT, Images, Labels, is_csv, load_set
 from unseam.workflow.run import MODEL, Run, refuse_both, tensorboard_log
@@ -40,6 +41,7 @@ def train(
     labels: Labels = None,
     *,
     out: str | Path,
+    base: str | Path | None = None,
     preset: str = "default",
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     resume: bool = False,
@@ -61,6 +63,9 @@ def train(
         Arrays (C, *spatial) or (*spatial), and (*spatial) of integers. `images` may be a CSV file of pairs.
     out : str or Path
         Folder for model.safetensors, config.toml, history.csv, curves.png, patches.png and the checkpoint.
+    base : str or Path, optional
+        A trained model to start from; its network, normalisation and pixel size are taken over, and images
+        of another pixel size are rescaled to it. The learning rate is lower unless `settings` has one.
     preset : str
         "default" or "paper".
     settings : mapping of sections, optional
@@ -95,13 +100,16 @@ def train(
         refuse_both(resume=resume, overwrite=overwrite)
         run = Run(Path(out), (listener or printing()) if world.first else SILENT, began)
         config = configure(preset, settings, options)
+        start = load_base(base) if base else None
+        if start:
+            config = configured_for(start, config, settings or {})
         if world.first:
             run.refuse_existing(resume=resume, overwrite=overwrite)
         if split == DEFAULT_SPLIT and not is_csv(images):
             split = None
         loaded = load_set(images, labels, config.data, run.listener, split=split)
-        task = prepare_task(run, loaded, config, preset, world)
-        state = begin(run, task.config, task.device, task.identity(), world, resume=resume)
+        task = prepare_task(run, loaded, config, preset, world, base=start)
+        state = begin(run, task.config, task.device, task.identity(), world, resume=resume, base=task.base)
         sampler, config = task.sampler(), _with_clock(task.config, run)
         if not world.first:
             fit(
@@ -111,6 +119,8 @@ def train(
         with tensorboard_log(run.folder) if tensorboard else nullcontext() as log:
             run.open(task.stated, sampler, resume=resume)
             hooks = _leading(run, task, log, should_stop)
+            if task.base and not state.validations:
+                _score_base(task, state, hooks, run)
             fit(state, sampler, config, hooks, low_precision=task.low_precision, world=world)
         model = _finish(run, task, state)
         share((run.folder / MODEL).read_bytes(), world)
@@ -127,6 +137,18 @@ def _leading(run: Run, task: Task, log: Any, should_stop: Callable[[], bool]) ->
         progress=lambda p: run.tell(p, measure, log),
         should_stop=should_stop,
     )
+
+
+def _score_base(task: Task, state: State, hooks: Hooks, run: Run) -> None:
+    """Score the model that the run starts from; it is kept until training makes a better one."""
+    assert task.base is not None
+    if not task.held_out or task.base.header.network.classes != task.config.network.classes:
+        return
+    scores = hooks.validate(state.average)
+    named = ", ".join(f"{name} {number(value)}" for name, value in scores.items())
+    run.listener.say(f"held-out images before training: {named}")
+    state.best_score = next(iter(scores.values()))
+    hooks.keep(state)
 
 
 def _following(should_stop: Callable[[], bool]) -> Hooks:
