@@ -156,6 +156,10 @@ class ObjectConfig(Section):
     low_threshold: float | None = setting(
         None, "probability above which objects grow to their full outline", low=0, high=1
     )
+    split: float | None = setting(
+        None, "probability above which the parts of one object are told apart; 0 is never", low=0, high=1
+    )
+    split_size: int | None = setting(None, "pixels that each such part has at least", low=1)
     min_size: int | None = setting(None, "objects below this many pixels are removed", low=0)
     fill_holes: bool = setting(True, "fill the holes of objects")
     grow: int | None = setting(

@@ -105,12 +105,13 @@ def network_shape(image: Source, wanted: Sequence[float] | None) -> tuple[int, .
 
 def objects_at(objects: ObjectConfig, zoom: Sequence[float]) -> ObjectConfig:
     """Growth and smallest size for an image with 1 / `zoom` pixels for each pixel that the model knows."""
-    grow, size = objects.grow, objects.min_size
+    grow, size, part = objects.grow, objects.min_size, objects.split_size
     mean = math.prod(zoom) ** (1 / len(zoom))
     return replace(
         objects,
         grow=grow and max(1, round(grow / mean)),
         min_size=size and max(1, round(size / math.prod(zoom))),
+        split_size=part and max(1, round(part / math.prod(zoom))),
     )
 
 

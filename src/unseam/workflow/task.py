@@ -62,7 +62,7 @@ class Task:
         stated["train"]["precision"] = "bfloat16" if self.low_precision else "float32"
         images = {**self.fingerprint.to_dict(), "digest": self.digest}
         started = {"start": {"model": self.base.digest}} if self.base else {}
-        return {**stated, "images": images, "world": {"ranks": self.ranks}, **started}
+        return {"images": images, **stated, "world": {"ranks": self.ranks}, **started}
 
     def header(self, **training: Any) -> ModelHeader:
         return ModelHeader(
