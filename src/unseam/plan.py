@@ -251,9 +251,9 @@ def _min_size(fp: Fingerprint) -> int:
 
 
 def _split_size(fp: Fingerprint) -> int:
-    """Half of the small objects, those that nine in ten are larger than."""
+    """A quarter of the small objects, those that nine in ten are larger than."""
     dims, radius = fp.spatial_dims, fp.diameter_p10 / 2
-    return max(1, round(math.pi * radius**2 / 2 if dims == 2 else 2 * math.pi * radius**3 / 3))
+    return max(1, round(math.pi * radius**2 / 4 if dims == 2 else math.pi * radius**3 / 3))
 
 
 def network_geometry(network: NetworkConfig) -> Geometry:

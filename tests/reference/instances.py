@@ -55,6 +55,7 @@ def divide(cores: NDArray[np.bool_], parts: NDArray[np.bool_], part_size: int, r
     number = 0
     for core in regions(cores, faces=True):
         inside = [part for part in large if part <= core]
+        inside = [part for part in inside if len(part) >= 0.3 * max(map(len, inside))]
         for pixel in core:
             labels[pixel] = rest
         for one in inside if len(inside) > 1 else [core]:

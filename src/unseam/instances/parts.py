@@ -4,12 +4,16 @@
                                        parts above the higher one     . . 1 1 1 . 2 2 2 2 .
                                        two large parts: both are cores, and grow back over the rest
 
-Where a core holds a single part, or none, it stays as it is: dim objects are not lost.
+Where a core holds a single part, or none, it stays as it is: dim objects are not lost. A part that is small
+beside the largest of its core does not count: it is texture.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from unseam.instances.components import label_block
 from unseam.instances.labels import Labels, Mask
@@ -17,6 +21,8 @@ from unseam.instances.numbering import number_in_raster_order
 
 REST = -2
 """What is left of a core that was divided, before its parts grow over it."""
+SHARE = 0.3
+"""Size of a part that counts, of that of the largest part of its core."""
 REACH = 8
 """Pixels that parts grow over the rest: what lies between two thresholds is a few pixels wide."""
 
@@ -29,7 +35,7 @@ def divide(cores: Mask, parts: Mask, part_size: int) -> Labels:
     cores, parts : ndarray of bool, (*spatial)
         Pixels above a threshold, and above a higher one.
     part_size : int
-        Components of `parts` of fewer pixels do not count.
+        Components of `parts` of fewer pixels do not count, nor those below `SHARE` of the largest in a core.
 
     Returns
     -------
@@ -43,11 +49,11 @@ def divide(cores: Mask, parts: Mask, part_size: int) -> Labels:
     """
     core, n_cores = label_block(cores)
     part, n_parts = label_block(parts & cores)
-    is_large = np.bincount(part.ravel(), minlength=n_parts + 1) >= part_size
-    is_large[0] = False
     core_of = np.zeros(n_parts + 1, np.int32)
     core_of[part] = core  # all pixels of a part lie in one core
-    is_divided = np.bincount(core_of[is_large], minlength=n_cores + 1) > 1
+    sizes = np.bincount(part.ravel(), minlength=n_parts + 1)
+    sizes[0] = 0
+    is_large, is_divided = large_parts(sizes, core_of, n_cores + 1, part_size)
     labels = np.where(is_divided[core], REST, core)
     kept = is_large[part] & is_divided[core]
     labels[kept] = n_cores + part[kept]
@@ -55,3 +61,20 @@ def divide(cores: Mask, parts: Mask, part_size: int) -> Labels:
     labels = number_in_raster_order(np.maximum(labels, 0))
     labels[rest] = REST
     return labels
+
+
+def large_parts(
+    sizes: NDArray[np.integer[Any]], core_of: NDArray[np.integer[Any]], n_cores: int, part_size: int
+) -> tuple[Mask, Mask]:
+    """Return which parts count, and which cores they divide.
+
+    Parameters
+    ----------
+    sizes, core_of : ndarray of int, (parts,)
+        Pixels of each part, and the core that it lies in.
+    n_cores, part_size : int
+    """
+    largest = np.zeros(n_cores, np.int64)
+    np.maximum.at(largest, core_of, sizes)
+    is_large = (sizes >= max(part_size, 1)) & (sizes >= SHARE * largest[core_of])
+    return is_large, np.bincount(core_of[is_large], minlength=n_cores) > 1

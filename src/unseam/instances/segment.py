@@ -48,7 +48,7 @@ def segment(
         An object in which two or more parts lie above this probability is divided into them; nothing is
         where it is not above `threshold`.
     split_size : int
-        Pixels that each of these parts must have.
+        Pixels that each of these parts must have; one below 0.3 of the largest does not count either.
 
     Returns
     -------

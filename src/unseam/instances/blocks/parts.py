@@ -12,7 +12,7 @@ from unseam.instances.blocks.places import inside, meet, numbered_by_first, oute
 from unseam.instances.blocks.records import BlockTable, CoreSummary, PartSummary
 from unseam.instances.components import label_block, merge
 from unseam.instances.labels import Labels, Mask
-from unseam.instances.parts import REST
+from unseam.instances.parts import REST, large_parts
 
 _LAST = np.iinfo(np.int64).max
 
@@ -99,8 +99,7 @@ def join_parts(
     np.add.at(sizes, part, parts.columns[1])
     start = np.repeat(cores.offsets[:-1], np.diff(parts.offsets))  # where the cores of the part's block start
     owner[part] = core[start + parts.columns[2] - 1]
-    is_large = sizes >= part_size
-    is_divided = np.bincount(owner[is_large], minlength=n_cores) > 1
+    is_large, is_divided = large_parts(sizes, owner, n_cores, part_size)
     first = np.concatenate([first_of_core, first_of_part])
     numbers = numbered_by_first(first, np.concatenate([~is_divided, is_large & is_divided[owner]]))
     of_cores = np.where(is_divided, REST, numbers[:n_cores]).astype(np.int32)
