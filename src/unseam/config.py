@@ -61,7 +61,9 @@ class DataConfig(Section):
         0.15, "share of the images held out to choose the best model", low=0, high=0.9
     )
     normalization: str = setting(
-        "percentile", "how intensities are scaled, per image", choices=("percentile", "zscore", "none")
+        "percentile",
+        "how intensities are scaled, per image",
+        choices=("percentile", "zscore", "unit", "none"),
     )
 
 
