@@ -1,0 +1,96 @@
+"""A layer of a network of Caffe as a plain record, wherever it was read from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseam.errors import ModelFileError
+
+Message = dict[str, list[Any]]
+"""A message of protobuf: the values of each field, in their order; a nested message is one again."""
+
+Weights = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer.
+
+    Attributes
+    ----------
+    name, type : as the file has them.
+    bottoms, tops : names of what it reads and of what it makes; a name may be made anew, in place.
+    parameters : the whole message.
+    blobs : its weights.
+    """
+
+    name: str
+    type: str
+    bottoms: tuple[str, ...]
+    tops: tuple[str, ...]
+    parameters: Message
+    blobs: tuple[Weights, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """The type in small letters: files of before 2015 say CONVOLUTION, later ones Convolution."""
+        return self.type.replace("_", "").lower()
+
+    @property
+    def for_training_alone(self) -> bool:
+        """Whether it takes no part in a prediction."""
+        phases = {_phase(rule) for rule in self.parameters.get("include", [])}
+        return phases == {"TRAIN"} or any(
+            _phase(rule) == "TEST" for rule in self.parameters.get("exclude", [])
+        )
+
+    def get(self, section: str, field: str, default: Any) -> Any:
+        """A value of one of its messages, as of "pooling_param"; the last one, as protobuf does it."""
+        values = self.all(section, field)
+        return values[-1] if values else default
+
+    def all(self, section: str, field: str) -> list[Any]:
+        """All values of a field."""
+        return [value for part in self.parameters.get(section, []) for value in part.get(field, [])]
+
+    def sizes(self, section: str, field: str, dims: int, default: int) -> tuple[int, ...]:
+        """A size per axis: given once for all, for each axis, or as `kernel_h` and `kernel_w`.
+
+        Raises
+        ------
+        ModelFileError
+            If there are other than one or `dims` of them.
+        """
+        given = self.all(section, field)
+        by_name = [self.all(section, f"{field.removesuffix('_size')}_{axis}") for axis in "hw"]
+        if all(by_name) and dims == 2:
+            given = [values[-1] for values in by_name]
+        if len(given) not in (0, 1, dims):
+            raise ModelFileError(f"{self} states {len(given)} values of {field} for {dims} axes")
+        return tuple(given) if len(given) == dims else tuple(given or [default]) * dims
+
+    def __str__(self) -> str:
+        return f"layer {self.name!r} ({self.type})"
+
+
+def layer_of(message: Message, blobs: Sequence[Weights] = ()) -> Layer:
+    """The layer of a message, with the weights that are in it or given."""
+    return Layer(
+        name=str(message.get("name", [""])[-1]),
+        type=str(message.get("type", [""])[-1]),
+        bottoms=tuple(str(bottom) for bottom in message.get("bottom", [])),
+        tops=tuple(str(top) for top in message.get("top", [])),
+        parameters={key: value for key, value in message.items() if key != "blobs"},
+        blobs=tuple(blobs) or tuple(message.get("blobs", [])),
+    )
+
+
+def _phase(rule: Message) -> str:
+    """TRAIN, TEST or nothing; binary files number them."""
+    phase = rule.get("phase", [""])[-1]
+    return {0: "TRAIN", 1: "TEST"}.get(phase, str(phase))
