@@ -113,51 +113,12 @@ NET: Table = {
     8: ("input_shape", {}),
     100: ("layer", LAYER),
 }
-OLD_TYPES = tuple(  # a number each, from 0 on
-    [
-        "NONE",
-        "ACCURACY",
-        "BNLL",
-        "CONCAT",
-        "CONVOLUTION",
-        "DATA",
-        "DROPOUT",
-        "EUCLIDEAN_LOSS",
-        "FLATTEN",
-        "HDF5_DATA",
-        "HDF5_OUTPUT",
-        "IM2COL",
-        "IMAGE_DATA",
-        "INFOGAIN_LOSS",
-        "INNER_PRODUCT",
-        "LRN",
-        "MULTINOMIAL_LOGISTIC_LOSS",
-        "POOLING",
-        "RELU",
-        "SIGMOID",
-        "SOFTMAX",
-        "SOFTMAX_LOSS",
-        "SPLIT",
-        "TANH",
-        "WINDOW_DATA",
-        "ELTWISE",
-        "POWER",
-        "SIGMOID_CROSS_ENTROPY_LOSS",
-        "HINGE_LOSS",
-        "MEMORY_DATA",
-        "ARGMAX",
-        "THRESHOLD",
-        "DUMMY_DATA",
-        "SLICE",
-        "MVN",
-        "ABSVAL",
-        "SILENCE",
-        "CONTRASTIVE_LOSS",
-        "EXP",
-        "DECONVOLUTION",
-    ]
-)
-"""Names of the numbered types. A number beyond them is CROP, which the authors added to their own Caffe."""
+OLD_TYPES = """
+    NONE ACCURACY BNLL CONCAT CONVOLUTION DATA DROPOUT EUCLIDEAN_LOSS FLATTEN HDF5_DATA HDF5_OUTPUT IM2COL
+    IMAGE_DATA INFOGAIN_LOSS INNER_PRODUCT LRN MULTINOMIAL_LOGISTIC_LOSS POOLING RELU SIGMOID SOFTMAX
+    SOFTMAX_LOSS SPLIT TANH WINDOW_DATA ELTWISE POWER SIGMOID_CROSS_ENTROPY_LOSS HINGE_LOSS MEMORY_DATA ARGMAX
+    THRESHOLD DUMMY_DATA SLICE MVN ABSVAL SILENCE CONTRASTIVE_LOSS EXP DECONVOLUTION"""
+"""Words for the numbered types, from 0 on. A number beyond is CROP, which the authors added to Caffe."""
 
 
 def read_caffemodel(path: Path) -> list[Layer]:
@@ -246,4 +207,5 @@ def _type_of(message: Message) -> str:
     given = message.get("type", [""])[-1]
     if isinstance(given, str):
         return given
-    return OLD_TYPES[given] if 0 <= given < len(OLD_TYPES) else "CROP"
+    words = OLD_TYPES.split()
+    return words[given] if 0 <= given < len(words) else "CROP"

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,9 +16,10 @@ from unseam.caffe.caffemodel import read_caffemodel
 from unseam.caffe.fitting import network_config, state_dict
 from unseam.caffe.network import U, read_u
 from unseam.caffe.plugin import Definition, is_hdf5, read_modeldef, with_weights
-from unseam.config import NetworkConfig, ObjectConfig
+from unseam.config import ObjectConfig
 from unseam.errors import ConfigError, ModelFileError
 from unseam.model.checkpoint import CITATION, ModelHeader, build_network
+from unseam.model.unet import UNet
 from unseam.normalize import Normalization
 
 LICENSE = "that of the network's authors; the imported files state none"
@@ -69,9 +69,7 @@ def read_model(path: Path, weights: Path | None = None) -> Imported:
     if weights is None:
         raise ConfigError(f"{path} is a .modeldef.h5 without weights; give --weights NAME.caffemodel.h5 too")
     if not is_hdf5(weights):
-        raise ModelFileError(
-            f"{weights} is no HDF5 file; give the .caffemodel.h5 that belongs to {path.name}"
-        )
+        raise ModelFileError(f"{weights} is no HDF5 file; give the .caffemodel.h5 of {path.name}")
     with _naming(path):
         definition = read_modeldef(path)
     with _naming(weights):
@@ -119,21 +117,17 @@ def _imported(u: U, normalization: Normalization, origin: dict[str, Any], *remar
         license=LICENSE,
         citation=CITATION,
     )
-    weights = {
-        key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in state_dict(u, config).items()
-    }
-    with torch.device("meta"):  # shapes without numbers
-        expected = {key: value.shape for key, value in build_network(config).state_dict().items()}
-    assert {key: value.shape for key, value in weights.items()} == expected
-    return Imported(weights, header, (*_found(u, config, weights), *remarks))
+    net = build_network(config)
+    net.load_state_dict({key: torch.from_numpy(value) for key, value in state_dict(u, config).items()})
+    return Imported(net.state_dict(), header, (*_found(u, net), *remarks))
 
 
-def _found(u: U, config: NetworkConfig, weights: dict[str, Tensor]) -> Iterator[str]:
+def _found(u: U, net: UNet) -> Iterator[str]:
     """What a network is, in lines."""
-    count = sum(tensor.numel() for tensor in weights.values())
+    count = sum(parameter.numel() for parameter in net.parameters())
     yield (
-        f"a {config.spatial_dims}-D U-Net of depth {config.depth} and width {config.base_width}, "
-        f"{config.in_channels} in and {config.classes} classes out, {count:,} parameters"
+        f"a {net.spatial_dims}-D U-Net of depth {len(net.strides)} and width {net.base_width}, "
+        f"channels {net.in_channels}, classes {net.classes}, parameters {count:,}"
     )
     if any(up.first for up in u.up):
         yield "its concatenations are in the other order: the weights after them are permuted"

@@ -1,8 +1,8 @@
 """Read a .prototxt: a network in protobuf's text format, without weights.
 
 A message is a list of fields: `name: value`, `name { message }` or `name: [value, value]`; a name that comes
-several times has several values. Values are numbers, true and false, bare words, and texts in quotes; `#` begins
-a comment.
+several times has several values. Values are numbers, true and false, bare words, and texts in quotes.
+Comments begin with `#`.
 """
 
 from __future__ import annotations

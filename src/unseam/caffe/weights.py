@@ -149,6 +149,8 @@ def _groups(layer: Layer, rows: int) -> int:
 
 def _dense(weight: Weights, groups: int) -> Floats:
     """Weights of groups as weights between all channels: zero from one group to another."""
+    if groups == 1:
+        return np.asarray(weight, np.float32)
     rows, columns = weight.shape[0] // groups, weight.shape[1]
     dense = np.zeros((weight.shape[0], columns * groups, *weight.shape[2:]), np.float32)
     for group in range(groups):
