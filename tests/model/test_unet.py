@@ -188,6 +188,13 @@ def test_folding_without_batch_norm_is_a_copy() -> None:
     assert torch.equal(folded(image), net(image)) and folded is not net
 
 
+def test_folding_leaves_the_dropout_of_a_release_out() -> None:
+    net, image = seeded(base_width=2, depth=1, release=True), noise(1, 1, 20, 20)
+    folded = fold_batch_norm(net)
+    assert torch.equal(folded(image), net(image))
+    assert [type(layer) for layer in folded.down[0]][-1] is nn.Identity  # type: ignore[arg-type]
+
+
 def test_dropout_drops_at_the_end_of_the_contracting_path_and_only_in_training() -> None:
     net, image = seeded(base_width=8, depth=1, dropout=0.5), noise(1, 1, 40, 40)
     seen: list[torch.Tensor] = []

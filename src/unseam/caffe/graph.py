@@ -53,7 +53,7 @@ class Graph:
             if layer.kind in ("split", "dropout") and inputs:
                 latest.update(dict.fromkeys(layer.tops, inputs[0]))
                 if layer.kind == "dropout":
-                    self.dropout[inputs[0]] = float(layer.get("dropout_param", "dropout_ratio", 0.5))
+                    self.dropout[inputs[0]] = layer.number("dropout_param", "dropout_ratio", 0.5)
                 continue
             if layer.for_training_alone:
                 continue
@@ -87,7 +87,10 @@ class Graph:
 
     def after(self, value: int, *kinds: str) -> Node | None:
         """The layer of these kinds that reads a value, if there is one."""
-        return next((node for node in self.readers(value) if node.layer.kind in kinds), None)
+        return next(
+            (node for node in self.readers(value) if node.layer.kind in kinds and len(node.outputs) == 1),
+            None,
+        )
 
     def need(self, value: int, *kinds: str) -> Node:
         """The layer of these kinds that reads a value.
@@ -98,7 +101,7 @@ class Graph:
             If there is none; the layer that is there instead is named.
         """
         node = self.after(value, *kinds)
-        if node is not None and len(node.outputs) == 1:
+        if node is not None:
             return node
         expected = " or ".join(kinds)
         for other in self.readers(value):

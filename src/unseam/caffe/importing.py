@@ -67,7 +67,9 @@ def read_model(path: Path, weights: Path | None = None) -> Imported:
         with _naming(path):
             return _of_release(path)
     if weights is None:
-        raise ConfigError(f"{path} is a .modeldef.h5 without weights; give --weights NAME.caffemodel.h5 too")
+        raise ConfigError(
+            f"{path} is HDF5, as the plugin's NAME.modeldef.h5; give --weights NAME.caffemodel.h5 with it"
+        )
     if not is_hdf5(weights):
         raise ModelFileError(f"{weights} is no HDF5 file; give the .caffemodel.h5 of {path.name}")
     with _naming(path):

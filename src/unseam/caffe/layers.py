@@ -49,14 +49,35 @@ class Layer:
             _phase(rule) == "TEST" for rule in self.parameters.get("exclude", [])
         )
 
-    def get(self, section: str, field: str, default: Any) -> Any:
-        """A value of one of its messages, as of "pooling_param"; the last one, as protobuf does it."""
-        values = self.all(section, field)
-        return values[-1] if values else default
-
     def all(self, section: str, field: str) -> list[Any]:
-        """All values of a field."""
-        return [value for part in self.parameters.get(section, []) for value in part.get(field, [])]
+        """All values of a field of one of its messages, as of "pooling_param".
+
+        Raises
+        ------
+        ModelFileError
+            If that is no message.
+        """
+        parts = self.parameters.get(section, [])
+        if not all(isinstance(part, dict) for part in parts):
+            raise ModelFileError(f"{self} states {section} {parts}; expected a message, in braces")
+        return [value for part in parts for value in part.get(field, [])]
+
+    def numbers(self, section: str, field: str) -> list[float]:
+        """All values of a field that holds numbers.
+
+        Raises
+        ------
+        ModelFileError
+            If one is no number.
+        """
+        values = self.all(section, field)
+        if not all(isinstance(value, (int, float)) for value in values):
+            raise ModelFileError(f"{self} states {field} {values}; expected a number")
+        return values
+
+    def number(self, section: str, field: str, default: float) -> float:
+        """The value of a field; the last one, as protobuf has it."""
+        return ([default, *self.numbers(section, field)])[-1]
 
     def sizes(self, section: str, field: str, dims: int, default: int) -> tuple[int, ...]:
         """A size per axis: given once for all, for each axis, or as `kernel_h` and `kernel_w`.
@@ -66,13 +87,14 @@ class Layer:
         ModelFileError
             If there are other than one or `dims` of them.
         """
-        given = self.all(section, field)
-        by_name = [self.all(section, f"{field.removesuffix('_size')}_{axis}") for axis in "hw"]
+        given = self.numbers(section, field)
+        by_name = [self.numbers(section, f"{field.removesuffix('_size')}_{axis}") for axis in "hw"]
         if all(by_name) and dims == 2:
             given = [values[-1] for values in by_name]
         if len(given) not in (0, 1, dims):
             raise ModelFileError(f"{self} states {len(given)} values of {field} for {dims} axes")
-        return tuple(given) if len(given) == dims else tuple(given or [default]) * dims
+        sizes = given if len(given) == dims else (given or [default]) * dims
+        return tuple(int(size) for size in sizes)
 
     def __str__(self) -> str:
         return f"layer {self.name!r} ({self.type})"
@@ -81,8 +103,8 @@ class Layer:
 def layer_of(message: Message, blobs: Sequence[Weights] = ()) -> Layer:
     """The layer of a message, with the weights that are in it or given."""
     return Layer(
-        name=str(message.get("name", [""])[-1]),
-        type=str(message.get("type", [""])[-1]),
+        name=str((["", *message.get("name", [])])[-1]),
+        type=str((["", *message.get("type", [])])[-1]),
         bottoms=tuple(str(bottom) for bottom in message.get("bottom", [])),
         tops=tuple(str(top) for top in message.get("top", [])),
         parameters={key: value for key, value in message.items() if key != "blobs"},
@@ -90,7 +112,8 @@ def layer_of(message: Message, blobs: Sequence[Weights] = ()) -> Layer:
     )
 
 
-def _phase(rule: Message) -> str:
+def _phase(rule: Any) -> str:
     """TRAIN, TEST or nothing; binary files number them."""
-    phase = rule.get("phase", [""])[-1]
-    return {0: "TRAIN", 1: "TEST"}.get(phase, str(phase))
+    given = rule.get("phase", []) if isinstance(rule, dict) else []
+    phase = (["", *given])[-1]
+    return {0: "TRAIN", 1: "TEST"}.get(phase, str(phase)) if isinstance(phase, int) else str(phase)

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -129,7 +129,7 @@ def _dims(layer: Layer) -> int:
 
 def _scaling(graph: Graph, start: Node) -> tuple[int, Doubles, Doubles]:
     """What the first convolution reads: the image times `scale` plus `offset`, per channel."""
-    channels = start.layer.blobs[0].shape[1] * int(start.layer.get("convolution_param", "group", 1))
+    channels = start.layer.blobs[0].shape[1] * int(start.layer.number("convolution_param", "group", 1))
     scale, offset = np.ones(channels), np.zeros(channels)
     value = start.inputs[0] if start.inputs else -1
     before = graph.maker.get(value)
@@ -143,13 +143,17 @@ def _scaling(graph: Graph, start: Node) -> tuple[int, Doubles, Doubles]:
 def _affine(layer: Layer, channels: int) -> tuple[Doubles, Doubles]:
     """What a layer multiplies and then adds, per channel."""
     if layer.kind == "power":
-        if layer.get("power_param", "power", 1) != 1:
+        if layer.number("power_param", "power", 1) != 1:
             raise ModelFileError(f"{layer} raises to a power; only a scale and a shift can be imported")
-        values = [[layer.get("power_param", name, default)] for name, default in (("scale", 1), ("shift", 0))]
-    else:  # scale * (x + offset)
-        section = layer.parameters.get("value_transformation_param", [{}])[-1]
         values = [
-            [number for part in section.get(name, []) for number in part.get("v", [])] or [default]
+            [layer.number("power_param", name, default)] for name, default in (("scale", 1), ("shift", 0))
+        ]
+    else:  # scale * (x + offset)
+        values = [
+            replace(layer, parameters={name: layer.all("value_transformation_param", name)}).numbers(
+                name, "v"
+            )
+            or [default]
             for name, default in (("scale", 1), ("offset", 0))
         ]
     if any(len(given) not in (1, channels) for given in values):
@@ -193,7 +197,7 @@ def _normalised(graph: Graph, made: Convolution, value: int) -> tuple[Convolutio
 
 
 def _leak(layer: Layer) -> float:
-    return _short(layer.get("relu_param", "negative_slope", 0.0))
+    return _short(layer.number("relu_param", "negative_slope", 0.0))
 
 
 def _short(number: float) -> float:
@@ -203,7 +207,7 @@ def _short(number: float) -> float:
 
 def _pooling_stride(layer: Layer, dims: int) -> tuple[int, ...]:
     """The stride of a maximum over cells that do not overlap."""
-    method = layer.get("pooling_param", "pool", "MAX")
+    method = (["MAX", *layer.all("pooling_param", "pool")])[-1]
     kernel = layer.sizes("pooling_param", "kernel_size", dims, 0)
     stride = layer.sizes("pooling_param", "stride", dims, 1)
     pad = layer.sizes("pooling_param", "pad", dims, 0)
@@ -223,7 +227,7 @@ def _up(graph: Graph, value: int, channels: int, stride: tuple[int, ...]) -> tup
     if relu is not None:
         value = relu.outputs[0]
     joined = graph.need(value, "concat")
-    axis = joined.layer.get("concat_param", "axis", joined.layer.get("concat_param", "concat_dim", 1))
+    axis = joined.layer.number("concat_param", "axis", joined.layer.number("concat_param", "concat_dim", 1))
     if len(joined.inputs) != 2 or joined.inputs[0] == joined.inputs[1] or axis != 1:
         raise ModelFileError(
             f"{joined.layer} joins {len(joined.inputs)} along axis {axis}; expected 2 along 1"
@@ -239,13 +243,13 @@ def _is_centred_crop(graph: Graph, joined: Node, skip: int, lost: Sequence[int])
     if skip in joined.inputs:
         return any(lost)
     crops = [graph.maker[value] for value in joined.inputs if value in graph.maker]
-    crops = [crop for crop in crops if crop.layer.kind == "crop" and crop.inputs[0] == skip]
+    crops = [crop for crop in crops if crop.layer.kind == "crop" and crop.inputs[:1] == (skip,)]
     if not crops:
         raise ModelFileError(
             f"{joined.layer} joins another layer than that of the same level on the way down"
         )
     layer, expected = crops[0].layer, tuple(size // 2 for size in lost)
-    offset, axis = layer.sizes("crop_param", "offset", len(lost), -1), layer.get("crop_param", "axis", 2)
+    offset, axis = layer.sizes("crop_param", "offset", len(lost), -1), layer.number("crop_param", "axis", 2)
     if axis != 2 or offset not in (expected, (-1,) * len(lost)):
         raise ModelFileError(
             f"{layer} cuts at {offset} from axis {axis} on; the centre is {expected} from axis 2 on"

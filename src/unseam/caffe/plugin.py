@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unseam.caffe.layers import Layer, Weights
 from unseam.caffe.prototxt import read_layers
@@ -32,7 +33,8 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 """First bytes of an HDF5 file."""
 LARGEST = 2**31 - 1
 """Bytes of weights: as many as the other format of Caffe holds."""
-LONGEST_TEXT = 2**24
+LARGEST_VALUE = 2**24
+"""Bytes of a text, or of numbers, of a description."""
 NORMALIZATIONS = {
     0: Normalization("none"),
     1: Normalization("percentile", 0, 100),  # smallest to 0, largest to 1
@@ -170,16 +172,20 @@ def _text(file: Any, key: str) -> str:
 
 def _texts(file: Any, key: str) -> list[str]:
     """Texts of a dataset, however they are stored; none where there is no such dataset."""
-    if key not in file or not hasattr(file[key], "shape"):
-        return []
-    if file[key].nbytes > LONGEST_TEXT:
-        raise ModelFileError(f"its {key} has {file[key].nbytes:,} bytes; at most {LONGEST_TEXT:,} are read")
-    values = np.ravel(np.asarray(file[key][()], object))
+    values = _values(file, key).astype(object)
     return [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values]
 
 
 def _numbers(file: Any, key: str) -> tuple[float, ...]:
     """Numbers of a dataset; none where there is no such dataset."""
-    if key not in file or not hasattr(file[key], "shape") or file[key].dtype.kind not in "iuf":
-        return ()
-    return tuple(float(f"{value:.6g}") for value in np.ravel(file[key][()]))
+    values = _values(file, key)
+    return tuple(float(f"{v:.6g}") for v in values) if values.dtype.kind in "iuf" else ()
+
+
+def _values(file: Any, key: str) -> NDArray[Any]:
+    """What a dataset holds, in a line; nothing where there is no such dataset."""
+    if key not in file or not hasattr(file[key], "nbytes"):
+        return np.empty(0)
+    if file[key].nbytes > LARGEST_VALUE:
+        raise ModelFileError(f"its {key} has {file[key].nbytes:,} bytes; at most {LARGEST_VALUE:,} are read")
+    return np.ravel(np.asarray(file[key][()]))

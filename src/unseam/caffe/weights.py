@@ -65,7 +65,9 @@ def convolution(layer: Layer, channels: int | None, dims: int) -> Convolution:
     weight, bias = _weight_and_bias(layer, dims)
     groups = _groups(layer, weight.shape[0])
     _check(layer, weight.shape[1] * groups, channels, "inputs")
-    _check(layer, weight.shape[0], layer.get("convolution_param", "num_output", weight.shape[0]), "outputs")
+    _check(
+        layer, weight.shape[0], layer.number("convolution_param", "num_output", weight.shape[0]), "outputs"
+    )
     _check_kernel(layer, weight)
     return Convolution(_dense(weight, groups), _bias(layer, bias, len(weight)), layer)
 
@@ -87,7 +89,7 @@ def deconvolution(layer: Layer, channels: int, stride: tuple[int, ...]) -> Convo
     groups = _groups(layer, weight.shape[0])
     _check(layer, weight.shape[0], channels, "inputs")
     width = weight.shape[1] * groups
-    _check(layer, width, layer.get("convolution_param", "num_output", width), "outputs")
+    _check(layer, width, layer.number("convolution_param", "num_output", width), "outputs")
     if weight.shape[2:] != stride:
         raise ModelFileError(f"{layer} has kernel {weight.shape[2:]} and stride {stride}; expected the same")
     return Convolution(_dense(weight, groups), _bias(layer, bias, width), layer)
@@ -113,13 +115,13 @@ def batch_norm(layer: Layer, width: int) -> tuple[Doubles, Doubles]:
     if layer.kind == "scale":
         return blobs[0], blobs[1] if len(blobs) > 1 else np.zeros(width)
     share = 1 / blobs[2][0] if blobs[2][0] else 0.0
-    eps = layer.get("batch_norm_param", "eps", BATCH_NORM_EPS)
+    eps = layer.number("batch_norm_param", "eps", BATCH_NORM_EPS)
     scale = 1 / np.sqrt(blobs[1] * share + eps)
     return scale, -blobs[0] * share * scale
 
 
 def _weight_and_bias(layer: Layer, dims: int) -> tuple[Weights, Weights | None]:
-    with_bias = bool(layer.get("convolution_param", "bias_term", True))
+    with_bias = bool(layer.number("convolution_param", "bias_term", 1))
     if len(layer.blobs) != 1 + with_bias:
         expected = "weights and biases" if with_bias else "weights"
         raise ModelFileError(f"{layer} has {len(layer.blobs)} blobs; expected {1 + with_bias}: {expected}")
@@ -139,7 +141,7 @@ def _bias(layer: Layer, bias: Weights | None, width: int) -> Floats:
 
 
 def _groups(layer: Layer, rows: int) -> int:
-    groups = int(layer.get("convolution_param", "group", 1))
+    groups = int(layer.number("convolution_param", "group", 1))
     if groups < 1 or rows % groups:
         raise ModelFileError(
             f"{layer} has {groups} groups, which do not divide the {rows} rows of its weights"
@@ -175,6 +177,6 @@ def _check_kernel(layer: Layer, weight: Weights) -> None:
         raise ModelFileError(f"{layer} has kernel {weight.shape[2:]}; a centred crop needs odd kernels")
 
 
-def _check(layer: Layer, given: int, expected: int | None, what: str) -> None:
+def _check(layer: Layer, given: int, expected: float | None, what: str) -> None:
     if expected is not None and given != expected:
         raise ModelFileError(f"{layer} has weights for {given} {what}; expected {expected}")

@@ -211,7 +211,7 @@ def initialise(net: UNet, generator: torch.Generator | None = None) -> None:
 
 
 def fold_batch_norm(net: UNet) -> UNet:
-    """The same network for prediction, each batch norm multiplied into the convolution before it.
+    """The same network for prediction: batch norm multiplied into the convolution before it.
 
     Returns
     -------
@@ -224,6 +224,8 @@ def fold_batch_norm(net: UNet) -> UNet:
         for index, layer in enumerate(level):
             if isinstance(layer, (nn.BatchNorm2d, nn.BatchNorm3d)):
                 level[index - 1] = nn.utils.fusion.fuse_conv_bn_eval(level[index - 1], layer)  # type: ignore[type-var]
+                level[index] = nn.Identity()
+            elif isinstance(layer, nn.Dropout):
                 level[index] = nn.Identity()
     return folded
 
