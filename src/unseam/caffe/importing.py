@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import unseam
 from unseam.caffe.caffemodel import read_caffemodel
 from unseam.caffe.fitting import network_config, state_dict
 from unseam.caffe.network import U, read_u
@@ -115,7 +114,6 @@ def _imported(u: U, normalization: Normalization, origin: dict[str, Any], *remar
         normalization=normalization,
         objects=OBJECTS,
         training=origin,
-        unseam_version=unseam.__version__,
         license=LICENSE,
         citation=CITATION,
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import unseam
 from unseam.caffe.importing import read_model
 from unseam.io.atomic import refuse_existing
 from unseam.model.checkpoint import ModelHeader, save_model
@@ -48,6 +50,7 @@ def import_model(
     imported = read_model(Path(path), Path(weights) if weights else None)
     for line in imported.remarks:
         listener.say(f"{Path(path).name}: {line}")
-    save_model(Path(out), imported.state_dict, imported.header, overwrite=overwrite)
+    header = replace(imported.header, unseam_version=unseam.__version__)
+    save_model(Path(out), imported.state_dict, header, overwrite=overwrite)
     listener.say(f"{out}: written; unseam info says what it is")
-    return imported.header
+    return header
