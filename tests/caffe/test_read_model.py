@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.caffe.files import caffemodel, write_modeldef, write_weights
+from tests.caffe.files import caffemodel, prototxt, write_modeldef, write_weights
 from tests.caffe.networks import Plan, size_for, u_net
 from tests.reference import caffe as reference
 from tests.reference.caffe import Spec
@@ -47,9 +47,9 @@ def logits(imported: Imported, image: np.ndarray[Any, Any]) -> np.ndarray[Any, A
     return result
 
 
-def assert_same(imported: Imported, specs: list[Spec], plan: Plan) -> None:
+def assert_same(imported: Imported, specs: list[Spec], plan: Plan, given: str = "data") -> None:
     image = np.random.default_rng(1).normal(size=(plan.channels, *size_for(plan)))
-    expected = reference.run(specs, image)["score"]
+    expected = reference.run(specs, image, given=given)["score"]
     ours = logits(imported, image)
     assert ours.shape == expected.shape and expected.std() > 0.1  # something is compared
     # Weights that are multiplied into others are rounded to float32 once more.
@@ -101,6 +101,31 @@ def test_what_training_adds_changes_nothing(tmp_path: Path) -> None:
     imported = read_model(tmp_path / "net.caffemodel")
     assert_same(imported, forked, DEEP)
     assert imported.header.network.dropout == 0.5
+
+
+def test_a_description_as_the_plugin_writes_it(tmp_path: Path) -> None:
+    """One description for training and prediction, where data3 is given: rules say what belongs to which."""
+    plan = PLANS["for cells, of the plugin"]
+    specs = u_net(replace(plan, before=(replace(SHIFT, bottoms=("data3",)),)))
+    training = """
+        layer { top: 'data' top: 'labels' name: 'loaddata' type: 'HDF5Data' include: { phase: TRAIN }
+                hdf5_data_param { source: 'train.txt' batch_size: 1 shuffle: true } }
+        layer { bottom: 'labels' top: 'def' name: 'create_deformation' type: 'CreateDeformation'
+                create_deformation_param { ny: 44 nx: 44 random_elastic_grid_spacing { v: 150 v: 150 } }
+                include: { phase: TRAIN } }
+        layer { bottom: 'data' bottom: 'def' top: 'data2' name: 'def_data-data2' type: 'ApplyDeformation'
+                apply_deformation_param { interpolation: 'linear' } include: { phase: TRAIN } }
+        layer { bottom: 'data2' top: 'data3' name: 'augm_data2-data3' type: 'ValueAugmentation'
+                value_augmentation_param { black_from: -0.05 } include: { phase: TRAIN } }
+        """
+    loss = """
+        layer { bottom: 'score' bottom: 'labels' top: 'loss' name: 'loss' type: 'SoftmaxWithLoss'
+                include: { phase: TRAIN } }
+        layer { bottom: 'score' bottom: 'labels' top: 'IoU' name: 'IoU' type: 'IoU' include: { phase: TEST } }
+        """
+    definition = write_modeldef(tmp_path / "net.modeldef.h5", training + prototxt(specs) + loss)
+    imported = read_model(definition, write_weights(tmp_path / "net.caffemodel.h5", specs))
+    assert_same(imported, specs, plan, given="data3")
 
 
 def test_names_of_layers_do_not_matter_and_dropout_may_have_a_name_of_its_own(tmp_path: Path) -> None:

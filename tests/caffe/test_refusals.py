@@ -261,6 +261,13 @@ def test_a_network_that_goes_on(tmp_path: Path) -> None:
     assert "layer 'prob' (Sigmoid) is where a softmax or the end was expected" in said
 
 
+def test_a_network_that_forks(tmp_path: Path) -> None:
+    specs = u_net(DEEP)
+    other = replace(specs[-1], name="conv_other", tops=("other",))
+    said = of_specs(tmp_path, [*specs, other])
+    assert "layer 'conv_score' (Convolution) and layer 'conv_other' (Convolution) read the same" in said
+
+
 def test_a_network_that_convolves_nothing(tmp_path: Path) -> None:
     assert "none of its 2 layers is a convolution" in of_specs(tmp_path, chain("LSTM", "Softmax"))
 
@@ -280,6 +287,8 @@ def test_what_comes_before(tmp_path: Path) -> None:
     ("written", "read", "words"),
     [
         ("pooling_param {", "pooling_param: 3 pooling_param {", "states pooling_param [3, {'pool': "),
+        ("offset { v: -0.5 }", "offset: -0.5", "states offset [-0.5]; expected a message, in braces"),
+        ("v: -0.5", "v: MAX", "states v ['MAX']; expected a number"),
         ("num_output: 4", "num_output: 'four'", "states num_output ['four']; expected a number"),
         ("dropout_ratio: 0.5", "dropout_ratio: high", "states dropout_ratio ['high']; expected a number"),
         ("kernel_size: 3", "kernel_size { x: 3 }", "states kernel_size [{'x': [3]}]; expected a number"),
@@ -287,7 +296,8 @@ def test_what_comes_before(tmp_path: Path) -> None:
     ],
 )
 def test_a_value_of_another_kind(written: str, read: str, words: str, tmp_path: Path) -> None:
-    description = prototxt(u_net(DEEP))
+    shift = Spec("shift", "ValueTransformation", ("data",), ("d0a",), {"offset": [-0.5]})
+    description = prototxt(u_net(replace(DEEP, before=(shift,))))
     assert written in description
     definition, weights = pair(tmp_path, description.replace(written, read, 1))
     if words:

@@ -86,11 +86,17 @@ class Graph:
         ]
 
     def after(self, value: int, *kinds: str) -> Node | None:
-        """The layer of these kinds that reads a value, if there is one."""
-        return next(
-            (node for node in self.readers(value) if node.layer.kind in kinds and len(node.outputs) == 1),
-            None,
-        )
+        """The layer of these kinds that reads a value, if there is one.
+
+        Raises
+        ------
+        ModelFileError
+            If there are several.
+        """
+        found = [n for n in self.readers(value) if n.layer.kind in kinds and len(n.outputs) == 1]
+        if len(found) > 1:
+            raise ModelFileError(f"it is no U-Net: {found[0].layer} and {found[1].layer} read the same")
+        return found[0] if found else None
 
     def need(self, value: int, *kinds: str) -> Node:
         """The layer of these kinds that reads a value.

@@ -49,20 +49,22 @@ class Layer:
             _phase(rule) == "TEST" for rule in self.parameters.get("exclude", [])
         )
 
-    def all(self, section: str, field: str) -> list[Any]:
-        """All values of a field of one of its messages, as of "pooling_param".
+    def all(self, *path: str) -> list[Any]:
+        """All values of a field of a message within it, as of "pooling_param", "stride".
 
         Raises
         ------
         ModelFileError
-            If that is no message.
+            If there is a plain value where a message should be.
         """
-        parts = self.parameters.get(section, [])
-        if not all(isinstance(part, dict) for part in parts):
-            raise ModelFileError(f"{self} states {section} {parts}; expected a message, in braces")
-        return [value for part in parts for value in part.get(field, [])]
+        values: list[Any] = [self.parameters]
+        for outer, name in zip(("layer", *path), path, strict=False):
+            if not all(isinstance(part, dict) for part in values):
+                raise ModelFileError(f"{self} states {outer} {values}; expected a message, in braces")
+            values = [value for part in values for value in part.get(name, [])]
+        return values
 
-    def numbers(self, section: str, field: str) -> list[float]:
+    def numbers(self, *path: str) -> list[float]:
         """All values of a field that holds numbers.
 
         Raises
@@ -70,9 +72,9 @@ class Layer:
         ModelFileError
             If one is no number.
         """
-        values = self.all(section, field)
+        values = self.all(*path)
         if not all(isinstance(value, (int, float)) for value in values):
-            raise ModelFileError(f"{self} states {field} {values}; expected a number")
+            raise ModelFileError(f"{self} states {path[-1]} {values}; expected a number")
         return values
 
     def number(self, section: str, field: str, default: float) -> float:

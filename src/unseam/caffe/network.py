@@ -150,10 +150,7 @@ def _affine(layer: Layer, channels: int) -> tuple[Doubles, Doubles]:
         ]
     else:  # scale * (x + offset)
         values = [
-            replace(layer, parameters={name: layer.all("value_transformation_param", name)}).numbers(
-                name, "v"
-            )
-            or [default]
+            layer.numbers("value_transformation_param", name, "v") or [default]
             for name, default in (("scale", 1), ("offset", 0))
         ]
     if any(len(given) not in (1, channels) for given in values):
@@ -166,7 +163,7 @@ def _with_input_scaled(level: Level, scale: Doubles, offset: Doubles) -> Level:
     """The first level for an image that is not scaled before; as it is where there is nothing to do."""
     if (scale == 1).all() and not offset.any():
         return level
-    return Level(level.first.after_scaling(scale, offset), level.second, level.leak, level.dropout)
+    return replace(level, first=level.first.after_scaling(scale, offset))
 
 
 def _level(graph: Graph, value: int, channels: int | None, dims: int) -> tuple[Level, int]:

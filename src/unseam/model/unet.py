@@ -153,7 +153,7 @@ class UNet(nn.Module):
         x = self.dropout(self.bottom(x))
         for skip, up, level in zip(reversed(skips), reversed(self.up), reversed(self.out), strict=True):
             x = self.after_up(up(x))
-            x = torch.cat([centre_crop(skip, x.shape[2:]), x], dim=1)  # (B, 2 * width, *spatial)
+            x = torch.cat([centre_crop(skip, x.shape[2:]), x], dim=1)  # (B, skip + up, *spatial)
             x = level(x)
         logits: Tensor = self.head(x)
         return logits
