@@ -46,5 +46,6 @@ def run(options: Namespace) -> int:
     for line in describe(header.fingerprint) if header.fingerprint else []:
         print(f"images         {line}")
     print(f"made by        unseam {header.unseam_version}")
+    print(f"licence        {header.license}")
     print(f"cite           {header.citation}")
     return 0
