@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unseam.axes import times
 from unseam.decisions import to_labels
 from unseam.draw import display, overlay
 from unseam.errors import InputError, OutputError
@@ -106,18 +108,19 @@ def write_bioimageio(
         warnings.filterwarnings("ignore", "Found mapping with 'source'", UserWarning)  # of files in a zip
         difference = _write_files(model, package, Path(folder))
         on_step(1, 3)
-        description = _describe(model, package, Path(folder))
-        spec.save_bioimageio_package(description, output_path=temporary, allow_invalid=True)
-        on_step(2, 3)
-        summary = spec.load_description(temporary).validation_summary
-        on_step(3, 3)
-        if summary.status == "failed":
-            errors = "; ".join(entry.msg for entry in summary.errors)
+        try:
+            description = _describe(model, package, Path(folder))
+            on_step(2, 3)
+            spec.save_bioimageio_package(description, output_path=temporary)
+            remarks = spec.load_description(temporary).validation_summary.warnings
+        except ValueError as error:
             raise OutputError(
-                f"bioimageio.spec {spec.__version__} finds the package invalid: {errors}; nothing was written"
-            )
+                f"bioimageio.spec {spec.__version__} finds the package invalid: {_reason(error)}; "
+                "nothing was written: please report it"
+            ) from error
+        on_step(3, 3)
     valid = f"valid by bioimageio.spec {spec.__version__}, format {description.format_version}"
-    wanting = [": ".join(filter(None, [*map(str, entry.loc), entry.msg])) for entry in summary.warnings]
+    wanting = [": ".join(filter(None, [*map(str, entry.loc), entry.msg])) for entry in remarks]
     return Written((path,), difference, (valid, *(f"bioimageio.spec remarks: {line}" for line in wanting)))
 
 
@@ -129,7 +132,8 @@ def _refuse(package: Package) -> None:
         if not name.strip() or re.search(r"[/\\]", name):
             raise InputError(f"author is {name!r}; give a name without slashes, as --author 'Ada Lovelace'")
     try:
-        LicenseId(package.license or "MIT")
+        if package.license is not None:
+            LicenseId(package.license)
     except ValueError as error:
         raise InputError(
             f"license is {package.license!r}; give a current identifier of SPDX, as CC-BY-4.0, CC0-1.0, "
@@ -137,35 +141,55 @@ def _refuse(package: Package) -> None:
         ) from error
 
 
+def _reason(error: ValueError) -> str:
+    """What is wrong, without the whole description."""
+    from pydantic import ValidationError
+
+    return (
+        "; ".join(one["msg"] for one in error.errors()) if isinstance(error, ValidationError) else str(error)
+    )
+
+
 def _write_files(model: Model, package: Package, folder: Path) -> float:
     """Write all but the description; returns the largest difference between ONNX and PyTorch."""
-    frame, dims = frame_of(model.network.geometry), model.network.spatial_dims
+    frame = frame_of(model.network.geometry)
     model.check_channels(array_source(package.image))
-    image = _centre(package.image, frame.input_for(KEPT[dims]))
-    (folder / "weights.onnx").write_bytes(onnx_model(model, framed=True).SerializeToString())
-    (folder / "README.md").write_text(package.card, encoding="utf-8")
-
+    image = _centre(package.image, frame.input_for(KEPT[model.network.spatial_dims]))
+    if not image.any():
+        raise InputError(
+            f"the middle of the image, {times(image.shape[1:])} pixels, is black; give another one"
+        )
     scaled = model.header.normalization(image.astype(np.float32))
-    kept = tuple(slice(h, -h or None) for h in frame.halo)
-    tile = scaled[(slice(None), *(slice(e, None) for e in frame.extra))]
-    answer = model.tile_function("none")(tile)
-    answer = answer[
-        (slice(None), *(slice(0, n - e) for n, e in zip(answer.shape[1:], frame.extra, strict=True)))
-    ]
-    expected = np.pad(answer, [(0, 0), *((h, h) for h in frame.halo)])
+    answer = _answer(model, scaled)
+    expected = np.pad(answer, [(0, 0), *((halo, halo) for halo in frame.halo)])
+    (folder / "weights.onnx").write_bytes(onnx_model(model, framed=True).SerializeToString())
     difference = float(np.abs(onnx_run(folder / "weights.onnx")(scaled[None])[0] - expected).max())
     refuse_difference(difference)
     np.save(folder / "test_input.npy", image[None], allow_pickle=False)
     np.save(folder / "test_output.npy", expected[None], allow_pickle=False)
-
-    shown, letters = image[(slice(None), *kept)], AXES[dims].upper()
-    write_tiff(folder / "sample_input.tif", shown, axes=f"C{letters}", spacing=model.header.spacing)
-    write_tiff(folder / "sample_output.tif", answer, axes=f"C{letters}", spacing=model.header.spacing)
-    labels = to_labels(answer, model.header.task, model.header.objects)
-    cover = np.concatenate([display(shown), overlay(shown, labels)], axis=1)
-    larger = max(1, COVER // cover.shape[0])
-    write_png(folder / "cover.png", cover.repeat(larger, 0).repeat(larger, 1))
+    kept = image[(slice(None), *(slice(halo, -halo or None) for halo in frame.halo))]
+    _write_pictures(model, kept, answer, folder)
+    (folder / "README.md").write_text(package.card, encoding="utf-8")
     return difference
+
+
+def _answer(model: Model, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What PyTorch gives for that part of a framed input, (C, *input), which is kept."""
+    extra = frame_of(model.network.geometry).extra
+    tile = scaled[(slice(None), *(slice(e, None) for e in extra))]
+    answer = model.tile_function("none")(tile)
+    return answer[(slice(None), *(slice(-e or None) for e in extra))]
+
+
+def _write_pictures(model: Model, image: NDArray[Any], answer: NDArray[np.float32], folder: Path) -> None:
+    """Write an image and what becomes of it: as TIFF for machines, side by side for people."""
+    axes, spacing = f"C{AXES[model.network.spatial_dims].upper()}", model.header.spacing
+    write_tiff(folder / "sample_input.tif", image, axes=axes, spacing=spacing)
+    write_tiff(folder / "sample_output.tif", answer, axes=axes, spacing=spacing)
+    labels = to_labels(answer, model.header.task, model.header.objects)
+    cover = np.concatenate([display(image), overlay(image, labels)], axis=1)
+    larger = max(1, COVER // len(cover))
+    write_png(folder / "cover.png", cover.repeat(larger, 0).repeat(larger, 1))
 
 
 def _centre(image: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
@@ -201,7 +225,7 @@ def _describe(model: Model, package: Package, folder: Path) -> Any:
             )
         ),
         version=m.Version("0.1.0"),
-        timestamp=m.Datetime.now(),
+        timestamp=m.Datetime(datetime.now(UTC)),
     )
 
 

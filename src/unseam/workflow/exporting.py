@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,10 @@ from unseam.export.bioimageio import KEPT, Package, write_bioimageio
 from unseam.export.frame import frame_of
 from unseam.export.onnx import write_onnx
 from unseam.export.openvino import write_openvino
+from unseam.fingerprint import Fingerprint
 from unseam.io.atomic import refuse_existing
 from unseam.io.images import read_image, stem
+from unseam.normalize import Normalization
 from unseam.prediction import Model, load_model
 from unseam.workflow.listener import Listener, Step, printing
 from unseam.workflow.model_card import model_card
@@ -130,15 +133,26 @@ def _package(model: Model, out: Path, about: About) -> Package:
     )
 
 
-def _image_of(model: Model) -> NDArray[np.generic]:
-    """A synthetic image, (C, *spatial), with cells of the size that the model knows."""
-    header, net = model.header, model.network
+def _image_of(model: Model) -> NDArray[Any]:
+    """A synthetic image, (C, *spatial), with cells as large and as bright as the model knows them."""
+    known, net = model.header.fingerprint, model.network
     shape = frame_of(net.geometry).input_for(KEPT[net.spatial_dims])
-    diameter = header.fingerprint.diameter_median if header.fingerprint else 0.0
-    radius = min(max(4.0, diameter / 2 or 11.0), min(shape) / 6)
-    return np.concatenate(
+    radius = min(max(4.0, known.diameter_median / 2 if known else 11.0), min(shape) / 6)
+    image = np.concatenate(
         [
             synthetic_image(np.random.default_rng([0, channel]), shape=shape, radius=radius).image
             for channel in range(net.in_channels)
         ]
     )
+    image = Normalization("percentile")(image)
+    return _bright_as(known, image) if known else image
+
+
+def _bright_as(known: Fingerprint, image: NDArray[np.float32]) -> NDArray[Any]:
+    """An image of 0 to 1 in the intensities and the number format of a training set."""
+    dtype, values = np.dtype(known.dtypes[0]), np.empty(image.shape)
+    for channel, (_, low, _, high, _) in enumerate(known.intensity):
+        values[channel] = low + image[channel] * (high - low)
+    if dtype.kind in "iu":
+        values = values.round().clip(np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return values.astype(dtype)
