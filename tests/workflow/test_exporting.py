@@ -66,7 +66,7 @@ def test_the_synthetic_image_is_as_bright_as_the_training_images() -> None:
     ("to", "name", "words"),
     [
         ("onnx", "net.xml", r"the output is .*net\.xml; for onnx give a name that ends in \.onnx"),
-        ("openvino", "net.onnx", r"for openvino give a name that ends in \.xml"),
+        ("openvino", "net.XML", r"for openvino give a name that ends in \.xml"),
         ("bioimageio", "net", r"for bioimageio give a name that ends in \.zip"),
         ("keras", "net.h5", "format is 'keras'; expected one of: onnx, openvino, bioimageio"),
     ],

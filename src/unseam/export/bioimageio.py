@@ -1,8 +1,9 @@
-"""A bioimage.io package: a zip that bioimageio.core, ilastik, deepImageJ and others run as it is.
+"""A package for bioimage.io: a zip that bioimageio.core, and what is built on it, runs as it is.
 
 The network in it is framed (`unseam.export.frame`): its output is as large as its input, with a margin that
-the description calls halo. Software that works in blocks crops that margin and lets blocks overlap by it; a
-network with an output smaller than its input, which the format can describe too, would get no overlap.
+the description calls halo. Software that works in blocks crops that margin and lets blocks overlap by it.
+An output smaller than the input can be described too, by an offset, but bioimageio.core does not run such a
+network in blocks.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def in_words(written: Written) -> list[str]:
 def _refuse(out: Path, to: str, about: About | None) -> None:
     if to not in SUFFIXES:
         raise InputError(f"format is {to!r}; expected one of: {', '.join(SUFFIXES)}")
-    if out.suffix.lower() != SUFFIXES[to]:
+    if out.suffix != SUFFIXES[to]:
         raise InputError(f"the output is {out}; for {to} give a name that ends in {SUFFIXES[to]}")
     if to != "bioimageio" and about is not None and about != About():
         raise InputError(
