@@ -7,7 +7,19 @@ from importlib import import_module
 
 from unseam import __version__
 
-COMMANDS = ("train", "predict", "evaluate", "measure", "verify", "check", "info", "import", "doctor", "demo")
+COMMANDS = (
+    "train",
+    "predict",
+    "evaluate",
+    "measure",
+    "verify",
+    "export",
+    "check",
+    "info",
+    "import",
+    "doctor",
+    "demo",
+)
 """Modules of `unseam.cli.commands`, each a command."""
 
 
