@@ -93,11 +93,18 @@ def write_bioimageio(
         If bioimageio.spec, onnx or onnxruntime is not installed.
     InputError, ShapeError
         If the licence is none of SPDX, the name of an author is none, or the image does not fit the model.
+    ConfigError
+        If the format has no word for how the model scales intensities.
     OutputExistsError, OutputError
         As `unseam.io.atomic.replacing`, and if the network or the package is not as it should be.
     """
     spec = need("bioimageio.spec", "onnx", "onnxruntime", extra="bioimageio")
     _refuse(package)
+    if model.header.normalization.method == "unit":
+        raise ConfigError(
+            "the model scales integers by the range of their type, which a bioimage.io package cannot say; "
+            "export it with --to onnx"
+        )
     path = Path(path)
     quiet = spec.ValidationContext(log_warnings=False, perform_io_checks=True)
     with (
@@ -296,11 +303,6 @@ def _preprocessing(normalization: Normalization, letters: str) -> list[Any]:
     """Our scaling in the operations of the format: each channel of each image by itself."""
     from bioimageio.spec.model import v0_5 as m
 
-    if normalization.method == "unit":
-        raise ConfigError(
-            "the model scales integers by the range of their type, which a bioimage.io package cannot say; "
-            "export it with --to onnx"
-        )
     axes = [m.AxisId(letter) for letter in letters]
     if normalization.method == "percentile":
         return [
