@@ -5,8 +5,8 @@
     python bench/box_model.py chosen RUN
 
 `file` writes the weights in bfloat16, with the header of a model for images of any scale; `half` says what
-bfloat16 changes on the images that were trained on; `chosen` prints what a run chose on its held-out images, as
-options for one that holds none out. bench/box_model.sh calls them.
+bfloat16 changes on the images that were trained on; `chosen` prints what a run chose on its held-out images,
+for one that holds none out. bench/box_model.sh calls them.
 """
 
 from __future__ import annotations

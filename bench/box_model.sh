@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Make the model that comes with the package, its scores and its card: bench/box_model.sh
 # Trains on the 70 training images of dsb2018 and scores on the 30 test images, then trains on all 100 by the same
-# recipe, and what was chosen on the images held out of the 70. A run that is there is kept: remove runs/box-split or runs/box to train again.
+# recipe, with the thresholds that the first run chose. A run that is there is kept: remove runs/box-split or
+# runs/box to train again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 data=${UNSEAM_DATA:-../shared/data}/dsb2018
