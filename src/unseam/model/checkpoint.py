@@ -13,6 +13,7 @@ from torch import Tensor
 from unseam.config import NetworkConfig, ObjectConfig
 from unseam.errors import ConfigError, ModelFileError, OutputError
 from unseam.fingerprint import Fingerprint
+from unseam.guard.reference import GuardReference
 from unseam.io.atomic import replacing
 from unseam.model.unet import UNet
 from unseam.normalize import Normalization
@@ -37,6 +38,7 @@ class ModelHeader:
     spacing : pixel size it was trained on, micrometres per axis, or None.
     fingerprint : of the training images, or None.
     training : summary of the run: iterations, seconds, scores, seed.
+    guard : statistics of the training images, or None.
     unseam_version, license, citation : where it comes from, what may be done with it.
     """
 
@@ -47,6 +49,7 @@ class ModelHeader:
     spacing: tuple[float, ...] | None = None
     fingerprint: Fingerprint | None = None
     training: dict[str, Any] = field(default_factory=dict)
+    guard: GuardReference | None = None
     unseam_version: str = ""
     license: str = "as the training images allow"
     citation: str = CITATION
@@ -73,10 +76,11 @@ def save_model(path: Path, state_dict: dict[str, Tensor], header: ModelHeader, *
 
     fingerprint = header.fingerprint.to_dict() if header.fingerprint else None
     document = {"format_version": FORMAT_VERSION, **asdict(header), "fingerprint": fingerprint}
+    text = json.dumps(document, allow_nan=False, separators=(",", ":"))
     tensors = {key: value.detach().cpu().contiguous() for key, value in state_dict.items()}
     with replacing(path, overwrite=overwrite) as temporary:
         try:
-            save_file(tensors, temporary, metadata={"unseam_model": json.dumps(document, allow_nan=False)})
+            save_file(tensors, temporary, metadata={"unseam_model": text})
         except SafetensorError as error:  # which is no OSError, though the disk is full
             raise OutputError(f"cannot write {path}: {error}; nothing was changed") from error
 
@@ -136,6 +140,8 @@ def _parse_header(path: Path, text: str) -> ModelHeader:
         document["spacing"] = tuple(document["spacing"]) if document["spacing"] else None
         if document["fingerprint"]:
             document["fingerprint"] = Fingerprint.from_dict(document["fingerprint"])
+        if document.get("guard"):
+            document["guard"] = GuardReference.from_dict(document["guard"])
         return ModelHeader(**document)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"the header of {path} cannot be understood ({error}); copy it again") from error

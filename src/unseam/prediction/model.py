@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 from unseam.config import Config
 from unseam.decisions import to_labels
 from unseam.errors import InputError, ShapeError
+from unseam.guard.correction import NONE, Correction
+from unseam.guard.verdict import Verdict
 from unseam.instances import label_class_regions
 from unseam.io.source import Source, array_source
-from unseam.measure import ObjectTable, measure
+from unseam.measure import ObjectTable, appended, measure
 from unseam.model.checkpoint import ModelHeader, load_network
 from unseam.model.unet import UNet, fold_batch_norm
 from unseam.normalize import MapParts
+from unseam.prediction.guarding import judge
 from unseam.prediction.region import Prepared, predict_region, prepare, whole_of
 from unseam.prediction.tiles import TTA, plan_image, symmetries, tile_function
 from unseam.tiling import TileFunction, apply_tiled
@@ -39,6 +42,8 @@ class Segmentation:
     image : ndarray, (C, *spatial)
         What was segmented.
     task : "instances" or "semantic".
+    verdict : Verdict or None
+        Whether the image is like those the model was trained on; None where the model does not say.
     """
 
     labels: NDArray[np.int32]
@@ -46,14 +51,20 @@ class Segmentation:
     spacing: tuple[float, ...] | None
     image: NDArray[Any]
     task: str
+    verdict: Verdict | None = None
 
     def table(self) -> ObjectTable:
-        """One row per object: place, size, shape, intensities, mean probability; see `unseam.measure`."""
+        """One row per object: place, size, shape, intensities, mean probability; see `unseam.measure`.
+
+        Where there is a verdict, it is the last column, `guard`.
+        """
         if self.task == "instances":
-            return measure(
+            table = measure(
                 self.labels, self.image, probabilities=1 - self.probabilities[0], spacing=self.spacing
             )
-        return measure_classes(self)
+        else:
+            table = measure_classes(self)
+        return table if self.verdict is None else next(appended([table], guard=self.verdict.short))
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,7 @@ class Model:
         spacing: Sequence[float] | None = None,
         rescale: bool = True,
         zoom: float | None = None,
+        correction: Correction = NONE,
         on_tile: Callable[[int, int], None] | None = None,
     ) -> Segmentation:
         """Segment an image of any size.
@@ -102,6 +114,9 @@ class Model:
         zoom : float, optional
             How many times an image is rescaled for the network, whatever its pixel size: of objects twice as
             large as those the model learned from 0.5; see `unseam.prediction.diameter.zoom_of`.
+        correction : Correction
+            What is done to the image for the network, as `unseam.prediction.adapting.find_correction` gives
+            it; its zoom takes the place of `zoom`. The table keeps the image's own intensities.
         on_tile : callable, optional
             Called with (tiles done, tiles in all).
 
@@ -115,11 +130,12 @@ class Model:
         """
         channels = self._with_channels(np.asarray(image))
         size = tuple(float(s) for s in spacing) if spacing else None
-        source = array_source(channels, spacing=size)
-        prepared = self.prepare(source, tile=tile, tta=tta, rescale=rescale, zoom=zoom)
+        source = correction.apply(array_source(channels, spacing=size))
+        prepared = self.prepare(source, tile=tile, tta=tta, rescale=rescale, zoom=correction.zoom or zoom)
+        verdict = judge(self.network, self.header, prepared, self.device, correction=correction)
         probabilities = predict_region(prepared, whole_of(channels.shape[1:]), on_tile=on_tile)
         labels = to_labels(probabilities, prepared.task, prepared.objects)
-        return Segmentation(labels, probabilities, size, channels, self.header.task)
+        return Segmentation(labels, probabilities, size, channels, self.header.task, verdict)
 
     def prepare(
         self,

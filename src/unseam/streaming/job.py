@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from unseam.config import ObjectConfig
 from unseam.grid import BlockGrid
+from unseam.guard.correction import Correction
 from unseam.io.open import open_sources
 from unseam.io.source import Source
 from unseam.normalize import Scaling
@@ -66,7 +67,7 @@ class Job:
     model : key of the model, under which `hold_model` keeps it in each process.
     objects : how probabilities become objects, in the model's pixels.
     scaling : of the intensities of this image.
-    tile, tta, rescale, zoom : as `Model.predict`.
+    tile, tta, rescale, zoom, correction : as `Model.predict`.
     shape, block : of the image and of its blocks.
     scratch : folder for what is between the passes.
     labels : the array that the labels are written to.
@@ -85,6 +86,7 @@ class Job:
     tta: str
     rescale: bool
     zoom: float | None
+    correction: Correction
     shape: tuple[int, ...]
     block: tuple[int, ...]
     scratch: str
@@ -162,7 +164,7 @@ def prepared_of(job: Job) -> Prepared:
         model.network,
         model.header,
         one_at_a_time,
-        source_of(job),
+        job.correction.apply(source_of(job)),
         job.scaling,
         tile=job.tile,
         rescale=job.rescale,

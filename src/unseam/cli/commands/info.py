@@ -6,9 +6,12 @@ import json
 from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unseam.cli.options import new_command, number, pairs
+
+if TYPE_CHECKING:
+    from unseam.model.checkpoint import ModelHeader
 
 
 def add(commands: Any) -> None:
@@ -27,7 +30,8 @@ def run(options: Namespace) -> int:
     path = Path(options.model)
     header = read_header(path / "model.safetensors" if path.is_dir() else path)
     if options.json:
-        print(json.dumps(asdict(header), indent=2))
+        guard = asdict(header.guard) if header.guard else None
+        print(json.dumps({**asdict(header), "guard": _counts(guard)}, indent=2))
         return 0
     network = {key: value for key, value in asdict(header.network).items() if value is not None}
     print(f"task           {header.task}")
@@ -45,6 +49,22 @@ def run(options: Namespace) -> int:
         print(f"held out       {numbers}; chosen on them: {', '.join(chosen)}")
     for line in describe(header.fingerprint) if header.fingerprint else []:
         print(f"images         {line}")
+    print(f"statistics     {_statistics(header)}")
     print(f"made by        unseam {header.unseam_version}")
     print(f"cite           {header.citation}")
     return 0
+
+
+def _counts(guard: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Of the statistics what people may read, without the directions."""
+    if guard is None:
+        return None
+    return {**guard, "groups": {name: {"limit": group["limit"]} for name, group in guard["groups"].items()}}
+
+
+def _statistics(header: ModelHeader) -> str:
+    """Whether a model can tell images that are unlike those it was trained on."""
+    if header.guard is None:
+        return "none: whether an image is like those it was trained on is not told"
+    n, out = header.guard.n_images, header.guard.left_out
+    return f"of {n} training images; {out} of them, compared with the others, would be called outside"
