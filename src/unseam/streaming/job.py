@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from unseam.config import ObjectConfig
 from unseam.grid import BlockGrid
-from unseam.guard.correction import Correction
+from unseam.guard.correction import NONE, Correction
 from unseam.io.open import open_sources
 from unseam.io.source import Source
 from unseam.normalize import Scaling
@@ -67,7 +67,7 @@ class Job:
     model : key of the model, under which `hold_model` keeps it in each process.
     objects : how probabilities become objects, in the model's pixels.
     scaling : of the intensities of this image.
-    tile, tta, rescale, zoom, correction : as `Model.predict`.
+    tile, tta, rescale, zoom : as `Model.predict`.
     shape, block : of the image and of its blocks.
     scratch : folder for what is between the passes.
     labels : the array that the labels are written to.
@@ -75,6 +75,7 @@ class Job:
     series : whether the arrays have a time axis.
     table : whether objects are measured.
     picture : whether a small picture is drawn.
+    correction : what is done to the image for the network.
     """
 
     image: ImageSpec
@@ -86,7 +87,6 @@ class Job:
     tta: str
     rescale: bool
     zoom: float | None
-    correction: Correction
     shape: tuple[int, ...]
     block: tuple[int, ...]
     scratch: str
@@ -95,6 +95,7 @@ class Job:
     series: bool
     table: bool
     picture: bool
+    correction: Correction = NONE
 
     @property
     def grid(self) -> BlockGrid:
