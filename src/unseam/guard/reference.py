@@ -38,7 +38,7 @@ WEIGHT = 4
 """Images that the usual deviation counts for."""
 SHRINKAGE = 8
 """The covariance of this many images is shrunk to one half."""
-USUAL_SPREAD, SPREAD_WEIGHT = 0.35, 8
+USUAL_SPREAD, SPREAD_WEIGHT = 0.5, 16
 """Usual deviation of the logarithm of a distance along a few directions; images that it counts for."""
 FARTHEST = 30.0
 """Deviations at which a single statistic is cut off."""
@@ -70,14 +70,17 @@ class Group:
     limit: float
 
     def deviations(self, statistics: Floats) -> Floats:
-        """Deviations of each statistic from the centre; 0 where it is not known."""
+        """Deviations of each statistic from the centre, NaN where it is not known."""
         apart = (statistics - np.array(self.centre)) / np.array(self.spread)
-        return np.where(np.isnan(apart), 0.0, apart).clip(-FARTHEST, FARTHEST)
+        return np.asarray(apart.clip(-FARTHEST, FARTHEST), np.float64)
 
     def distance(self, statistics: Floats) -> float:
-        """Distance of an image to the nearest training image."""
-        place = np.array(self.directions) @ self.deviations(statistics)
-        return float(np.linalg.norm(np.array(self.places) - place, axis=1).min())
+        """Distance of an image to the nearest training image; what is not known of it counts as equal."""
+        directions = np.array(self.directions)
+        training = np.array(self.places) @ np.linalg.pinv(directions).T  # deviations of the training images
+        apart = self.deviations(statistics) - training
+        place = np.where(np.isnan(apart), 0.0, apart) @ directions.T
+        return float(np.linalg.norm(place, axis=1).min())
 
 
 @dataclass(frozen=True)
@@ -190,8 +193,8 @@ def _lie(name: str, table: Floats, unit: float, *, limit: float = 0.0) -> Group:
     spread = np.sqrt(((centred**2).sum(0) + WEIGHT * usual) / (np.maximum(count, 1) - 1 + WEIGHT))
     directions = _directions(centred / spread, all_of_them=name != "features")
     group = Group(_rounded(centre), _rounded(spread), tuple(map(_rounded, directions)), (), limit)
-    axes = np.array(group.directions).T
-    return replace(group, places=tuple(_rounded(group.deviations(row) @ axes) for row in table))
+    places = np.nan_to_num(group.deviations(table)) @ np.array(group.directions).T
+    return replace(group, places=tuple(map(_rounded, places)))
 
 
 def _directions(deviations: Floats, *, all_of_them: bool) -> Floats:

@@ -6,6 +6,7 @@ the quantiles are free of the unit of the intensities, so that they mean the sam
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,6 +24,8 @@ ENDS = (0.1, 1.0, 99.8, 99.9)
 """Percentiles that the range (inner two) and the skewness (outer two) are taken between."""
 OCTAVES = 6
 """Bands of spatial frequency, the first one 1/4 to 1/2 cycles a pixel, each next one half of it."""
+MIDDLE = slice(3, 5)
+"""The bands that the others are compared with: rescaling and small images leave them alone."""
 FLOOR = 1e-3
 """Share of the range below which noise and structure are nobody's concern."""
 PER_CHANNEL = len(QUANTILES) + 1
@@ -46,7 +49,7 @@ class Statistics:
     contrast: float
 
 
-def describe(parts: Sequence[Part], *, scale: Sequence[float]) -> Statistics:
+def describe(parts: Sequence[Part], *, scale: Sequence[float], zoom: float | None = None) -> Statistics:
     """The statistics of an image.
 
     Parameters
@@ -55,6 +58,9 @@ def describe(parts: Sequence[Part], *, scale: Sequence[float]) -> Statistics:
         The sample, intensities scaled.
     scale : sequence of float, (C,)
         What each channel was divided by in scaling: of the channels' brightness nothing else is left.
+    zoom : float, optional
+        How many times the image was rescaled, if it was. Its noise is then not its own and not known, nor are
+        the bands that rescaling dampens: the finest one, and those that an enlarged image cannot hold.
 
     Notes
     -----
@@ -70,6 +76,10 @@ def describe(parts: Sequence[Part], *, scale: Sequence[float]) -> Statistics:
         "noise": np.concatenate([_noise([p[c] for p in parts], r) for c, r in enumerate(ranges)]),
         "frequencies": np.concatenate([_octaves([p[c] for p in parts], r) for c, r in enumerate(ranges)]),
     }
+    if zoom is not None:
+        groups["noise"][:] = np.nan
+        dampened = 1 + math.ceil(max(0.0, math.log2(zoom)))
+        groups["frequencies"].reshape(-1, OCTAVES)[:, :dampened] = np.nan
     if len(values) > 1:
         groups["channels"] = np.concatenate([_correlations(values), _balance(scale)])
     return Statistics(groups, float(np.mean(ranges)))
@@ -111,7 +121,7 @@ def _noise(planes: Sequence[Part], contrast: float) -> Floats:
 
 
 def _octaves(planes: Sequence[Part], contrast: float) -> Floats:
-    """Mean power in bands of spatial frequency over the mean band, decimal logarithms; fine ones first.
+    """Mean power in bands of spatial frequency over the `MIDDLE` ones, decimal logarithms; fine ones first.
 
     Bands that hold no frequency of a small image are NaN. Of volumes each plane is taken by itself.
     """
@@ -126,7 +136,8 @@ def _octaves(planes: Sequence[Part], contrast: float) -> Floats:
         return np.full(OCTAVES, np.nan)
     known = np.where(count, count, np.nan)
     level = np.log10(power / known / (contrast or 1.0) ** 2 + FLOOR**2 / 100)
-    return np.asarray(level - np.nanmean(level), np.float64)
+    middle = level[MIDDLE][~np.isnan(level[MIDDLE])]
+    return np.asarray(level - (middle.mean() if middle.size else np.nan), np.float64)
 
 
 @lru_cache(maxsize=16)
@@ -135,7 +146,7 @@ def _window(shape: tuple[int, int]) -> tuple[Part, NDArray[np.intp]]:
     y, x = (np.hanning(n + 2)[1:-1] for n in shape)
     frequency = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None])
     with np.errstate(divide="ignore"):
-        octave = np.ceil(-np.log2(frequency)) - 2  # 1/4 < f <= 1/2 is the first one
+        octave = np.floor(-np.log2(frequency)) - 1  # 1/4 < f <= 1/2 is the first one
     band = np.where((octave >= 0) & (octave < OCTAVES) & (frequency <= 0.5), octave, OCTAVES)
     return np.outer(y, x).astype(np.float32), band.astype(np.intp).ravel()
 

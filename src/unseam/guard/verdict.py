@@ -101,12 +101,12 @@ def in_one_line(verdicts: Sequence[Verdict]) -> str:
     bad = [(number, one) for number, one in enumerate(verdicts) if one.outside]
     if not bad:
         return f"all {len(verdicts)} frames {verdicts[0]}"
-    return f"{len(bad)} of {len(verdicts)} frames, first frame {bad[0][0]}, {bad[0][1]}"
+    return f"{len(bad)} of {len(verdicts)} frames outside, the first is frame {bad[0][0]}: {bad[0][1]}"
 
 
 def _words(name: str, group: Group, statistics: Floats) -> str:
     """In what way a group of statistics is outside."""
-    apart = group.deviations(statistics)
+    apart = np.nan_to_num(group.deviations(statistics))
     if name == "intensities":
         return _of_intensities(np.array(group.centre), statistics, apart)
     if name == "noise":

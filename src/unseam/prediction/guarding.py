@@ -31,7 +31,12 @@ def observe(net: UNet, prepared: Prepared, device: torch.device) -> Statistics:
     """The statistics of what the network is given of an image; they depend on no tile and no block."""
     image, dims = prepared.resized, net.spatial_dims
     regions = sample_regions(image.shape, SIZE[dims], most=MOST[dims])
-    statistics = describe([image.read(region) for region in regions], scale=prepared.scaling.scale)
+    zoom = max(m / n for m, n in zip(image.shape, prepared.image.shape, strict=True))
+    statistics = describe(
+        [image.read(region) for region in regions],
+        scale=prepared.scaling.scale,
+        zoom=zoom if prepared.is_resized else None,
+    )
     statistics.groups["features"] = features(net, image, device)
     return statistics
 
