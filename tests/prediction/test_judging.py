@@ -165,7 +165,7 @@ def test_an_enlarged_image_is_shrunk(model: Model) -> None:
     assert found.zoom is not None and 1 / 6 < found.zoom < 1 / 2 and not found.inverted
     assert model.predict(image, correction=found).labels.shape == image.shape[1:]
     assert find_correction(model, array_source(image), rescale=False) == NONE
-    assert find_correction(model, array_source(image), zoom=1.0) == NONE
+    assert find_correction(model, array_source(image), diameter=14.0) == NONE
 
 
 def test_exchanged_channels_are_put_in_order() -> None:

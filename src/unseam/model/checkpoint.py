@@ -37,6 +37,10 @@ class ModelHeader:
     objects : how its probabilities become objects.
     spacing : pixel size it was trained on, micrometres per axis, or None.
     fingerprint : of the training images, or None.
+    diameters : smallest and largest diameter of objects, pixels of an image, that the model is made for by
+        rescaling images, unless told otherwise, so that objects become as large as it knows; None for a model
+        that takes images as they are.
+    segments : what its objects are, in words.
     training : summary of the run: iterations, seconds, scores, seed.
     guard : statistics of the training images, or None.
     unseam_version, license, citation : where it comes from, what may be done with it.
@@ -48,6 +52,8 @@ class ModelHeader:
     objects: ObjectConfig
     spacing: tuple[float, ...] | None = None
     fingerprint: Fingerprint | None = None
+    diameters: tuple[float, float] | None = None
+    segments: str = ""
     training: dict[str, Any] = field(default_factory=dict)
     guard: GuardReference | None = None
     unseam_version: str = ""
@@ -61,8 +67,18 @@ def build_network(config: NetworkConfig, generator: torch.Generator | None = Non
     return UNet(**options, generator=generator)
 
 
-def save_model(path: Path, state_dict: dict[str, Tensor], header: ModelHeader, *, overwrite: bool) -> None:
+def save_model(
+    path: Path,
+    state_dict: dict[str, Tensor],
+    header: ModelHeader,
+    *,
+    overwrite: bool,
+    dtype: torch.dtype | None = None,
+) -> None:
     """Write weights and header, atomically.
+
+    With `dtype`, as torch.bfloat16, the kernels are stored in it and the file is smaller; biases and
+    batch statistics, which are few, stay as they are. Whatever it is, they are read as float32.
 
     Raises
     ------
@@ -77,7 +93,10 @@ def save_model(path: Path, state_dict: dict[str, Tensor], header: ModelHeader, *
     fingerprint = header.fingerprint.to_dict() if header.fingerprint else None
     document = {"format_version": FORMAT_VERSION, **asdict(header), "fingerprint": fingerprint}
     text = json.dumps(document, allow_nan=False, separators=(",", ":"))
-    tensors = {key: value.detach().cpu().contiguous() for key, value in state_dict.items()}
+    tensors = {
+        key: value.detach().to("cpu", dtype if value.ndim > 1 else None).contiguous()
+        for key, value in state_dict.items()
+    }
     with replacing(path, overwrite=overwrite) as temporary:
         try:
             save_file(tensors, temporary, metadata={"unseam_model": text})
@@ -137,7 +156,8 @@ def _parse_header(path: Path, text: str) -> ModelHeader:
         document["network"] = NetworkConfig(**_tuples(document["network"]))
         document["normalization"] = Normalization(**document["normalization"])
         document["objects"] = ObjectConfig(**document["objects"])
-        document["spacing"] = tuple(document["spacing"]) if document["spacing"] else None
+        for name in ("spacing", "diameters"):
+            document[name] = tuple(document[name]) if document.get(name) else None
         if document["fingerprint"]:
             document["fingerprint"] = Fingerprint.from_dict(document["fingerprint"])
         if document.get("guard"):

@@ -18,7 +18,12 @@ LEAST = 32
 
 
 def find_correction(
-    model: Model, image: Source, *, rescale: bool = True, zoom: float | None = None, map_parts: MapParts = map
+    model: Model,
+    image: Source,
+    *,
+    rescale: bool = True,
+    diameter: float | str | None = None,
+    map_parts: MapParts = map,
 ) -> Correction:
     """The correction that brings an image into range most clearly; none where it is, or where none does.
 
@@ -27,8 +32,8 @@ def find_correction(
     model : Model
         With the statistics of its training images.
     image : Source
-    rescale, zoom
-        As in `Model.predict`; with `zoom`, or without `rescale`, no other size is tried.
+    rescale, diameter
+        As in `Model.predict`. Where nothing is rescaled, or by a diameter, no other size is tried.
     map_parts : callable
         As in `Model.prepare`.
 
@@ -46,13 +51,14 @@ def find_correction(
     """
     require_statistics(model)
     model.check_channels(image)
+    by_diameter = model.sized(image, diameter, rescale=rescale).zoom
 
     def fit(source: Source) -> Scaling:
         return model.header.normalization.fit(
             source.read, source.shape, channels=source.channels, dtype=source.dtype, map_parts=map_parts
         )
 
-    def judged(correction: Correction, scaling: Scaling) -> Verdict:
+    def judged(correction: Correction, scaling: Scaling, zoom: float | None) -> Verdict:
         prepared = prepare(
             model.network,
             model.header,
@@ -61,21 +67,25 @@ def find_correction(
             scaling,
             tile="auto",
             rescale=rescale,
-            zoom=correction.zoom or zoom,
+            zoom=zoom,
         )
         verdict = judge(model.network, model.header, prepared, model.device, correction=correction)
         assert verdict is not None
         return verdict
 
     plain = fit(image)
-    if not judged(NONE, plain).outside:
+    if not judged(NONE, plain, by_diameter).outside:
         return NONE
-    best, least, already = NONE, CLEARLY, _zoom(model, image, rescale, zoom)
+    best, least = NONE, CLEARLY
+    already = _zoom(model, image) if rescale and by_diameter is None else None
     for correction in candidates(image.channels, dims=len(image.shape), zoom=already):
         if correction.zoom is not None and not _may_be_zoomed(image, correction.zoom):
             continue
-        scaling = fit(correction.apply(image)) if correction.inverted else _ordered(plain, correction)
-        verdict = judged(correction, scaling)
+        corrected, zoom = correction.apply(image), correction.zoom
+        scaling = fit(corrected) if correction.inverted else _ordered(plain, correction)
+        if by_diameter is not None:
+            zoom = model.sized(corrected, diameter, rescale=rescale).zoom
+        verdict = judged(correction, scaling, zoom)
         if not verdict.outside and verdict.farthest <= least:
             best, least = correction, verdict.farthest
     return best
@@ -90,10 +100,8 @@ def require_statistics(model: Model) -> None:
         )
 
 
-def _zoom(model: Model, image: Source, rescale: bool, zoom: float | None) -> float | None:
-    """How many times an image is rescaled already; None where no other size is to be tried."""
-    if zoom is not None or not rescale:
-        return None
+def _zoom(model: Model, image: Source) -> float | None:
+    """How many times an image is rescaled by its pixel size; None where that differs from axis to axis."""
     shape = network_shape(image, model.header.spacing, rescale=True)
     zooms = [m / n for n, m in zip(image.shape, shape, strict=True)]
     alike = max(zooms) <= (1 + LARGEST_DIFFERENCE) * min(zooms)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from unseam.axes import parse_axes
 from unseam.config import DataConfig
-from unseam.errors import ConfigError, InputError, OutputError, OutputExistsError, UnseamError
+from unseam.errors import InputError, OutputError, OutputExistsError, UnseamError
 from unseam.guard.correction import NONE, Correction
 from unseam.io.images import SUFFIXES, TIFF_SUFFIXES, list_images, stem
 from unseam.io.select import parse_selection
 from unseam.prediction import Model, plan_image
 from unseam.prediction.adapting import require_statistics
-from unseam.prediction.diameter import zoom_of
+from unseam.prediction.diameter import check_diameter
 from unseam.streaming.job import ImageSpec
 from unseam.streaming.plan import base_bytes
 from unseam.streaming.wanted import Wanted
@@ -43,7 +43,7 @@ class Options:
     axes, pixel_size : for files that do not state them.
     select : the part of each image that is meant, as "t=0, c=1, level=0, y=0:4096".
     tile, tta, rescale : as `Model.predict`.
-    diameter : of the objects, pixels of the image: it is rescaled by that, whatever its pixel size.
+    diameter : of the objects, pixels, or "auto", as `Model.predict`.
     adapt : correct images that are unlike the training images, where that brings them into range.
     memory : bytes that streaming may take; images that need more at once are streamed.
     block : pixels per axis of the blocks of a streamed image.
@@ -59,7 +59,7 @@ class Options:
     tile: int | str = "auto"
     tta: str = "none"
     rescale: bool = True
-    diameter: float | None = None
+    diameter: float | str | None = None
     adapt: bool = False
     memory: int | None = None
     block: int | None = None
@@ -87,31 +87,12 @@ def check_options(model: Model, out: Path, how: Options) -> None:
         raise OutputError(f"{out} is a file; give a folder for the results")
     plan_image(model.network.geometry.grid, model.network, tile=how.tile)
     DataConfig(pixel_size=how.pixel_size)
-    zoom_asked(model, how.diameter, rescale=how.rescale)
+    check_diameter(model.header, how.diameter, rescale=how.rescale)
     if how.adapt:
         require_statistics(model)
     if how.axes is not None:
         parse_axes(how.axes)
     parse_selection(how.select)
-
-
-def zoom_asked(model: Model, diameter: float | None, *, rescale: bool) -> float | None:
-    """The zoom for a diameter, None without one.
-
-    Raises
-    ------
-    ConfigError
-        If nothing is to be rescaled and a diameter is given.
-    InputError
-        As `unseam.prediction.diameter.zoom_of`.
-    """
-    if diameter is None:
-        return None
-    if not rescale:
-        raise ConfigError(
-            f"--diameter {diameter:g} rescales images and --no-rescale does not; give one of them"
-        )
-    return zoom_of(model.header, diameter)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from unseam.errors import OutputError, UnseamError
 from unseam.guard.correction import NONE, Correction
 from unseam.guard.verdict import Verdict, in_one_line
+from unseam.io.atomic import refuse_both
 from unseam.io.images import Image, read_image
 from unseam.io.open import open_sources
 from unseam.io.source import Source, array_source, stored_whole
 from unseam.prediction import Model, Segmentation
 from unseam.prediction.adapting import find_correction
+from unseam.prediction.diameter import Sized
 from unseam.streaming.executors import Executor
 from unseam.workflow.inputs import (
     SAVES,
@@ -30,12 +32,10 @@ from unseam.workflow.inputs import (
     refuse_inputs_as_targets,
     spec_of,
     wanted_of,
-    zoom_asked,
 )
 from unseam.workflow.listener import Countdown, Listener, printing
 from unseam.workflow.loading import is_csv, refuse_split
 from unseam.workflow.results import remarks, write_results
-from unseam.workflow.run import refuse_both
 from unseam.workflow.streaming import executor_on, open_for, predict_streamed
 
 __all__ = ["SAVES", "Options", "Outcome", "predict_files"]
@@ -171,30 +171,33 @@ def _predict_streamed(
     model: Model, one: Todo, how: Options, listener: Listener, executor: Executor | None
 ) -> _Found:
     image, sources = open_for(model, spec_of(one.path, how))
-    zoom = zoom_asked(model, how.diameter, rescale=how.rescale)
-    for line in remarks(
-        model, sources[0].spacing, one.path, rescale=how.rescale, diameter=how.diameter, zoom=zoom
-    ):
-        listener.say(line)
+    correction = _correction(model, sources[0], how)
+    sized = Sized(correction.zoom)
+    if sized.zoom is None:
+        corrected = correction.apply(sources[0])
+        sized = model.sized(corrected, how.diameter, rescale=how.rescale, tta=how.tta)
+    if correction.zoom is None:
+        for line in remarks(model, sources[0].spacing, one.path, rescale=how.rescale, sized=sized):
+            listener.say(line)
     if stored_whole(sources[0]):
         listener.say(
             f"{one.path.name}: is stored in one piece, and decoded whole for its blocks; save it tiled"
         )
-    correction = _correction(model, sources[0], how, zoom)
-    wanted = wanted_of(one.path, one.targets["labels"], how, zoom, correction)
+    wanted = wanted_of(one.path, one.targets["labels"], how, sized.zoom, correction)
     done = predict_streamed(model, image, wanted, listener, executor=executor)
     return _Found(done.n_objects, done.verdicts)
 
 
 def _predict_in_memory(model: Model, one: Todo, how: Options, on_tile: OnTile, listener: Listener) -> _Found:
     frames = _read(one.path, how).frames()
-    zoom = zoom_asked(model, how.diameter, rescale=how.rescale)
-    correction = _correction(model, _source_of(model, frames[0], how), how, zoom)
-    results = [_predict_frame(model, frame, how, zoom, correction, on_tile) for frame in frames]
-    for line in remarks(
-        model, results[0].spacing, one.path, rescale=how.rescale, diameter=how.diameter, zoom=zoom
-    ):
-        listener.say(line)
+    correction = _correction(model, _source_of(model, frames[0], how), how)
+    first = _predict_frame(model, frames[0], how, None, correction, on_tile)
+    rest = [_predict_frame(model, frame, how, first.zoom, correction, on_tile) for frame in frames[1:]]
+    results = [first, *rest]
+    if correction.zoom is None:
+        sized = Sized(first.zoom, first.diameter)
+        for line in remarks(model, first.spacing, one.path, rescale=how.rescale, sized=sized):
+            listener.say(line)
     write_results(results, one.targets, overwrite=how.overwrite or how.resume)
     verdicts = tuple(result.verdict for result in results if result.verdict is not None)
     return _Found(sum(_count(result) for result in results), verdicts)
@@ -216,9 +219,9 @@ def _on_tile(countdown: Countdown, number: int, path: Path) -> OnTile:
     return lambda done, total: countdown.done(number + done / (total + 1), path.name)
 
 
-def _correction(model: Model, image: Source, how: Options, zoom: float | None) -> Correction:
+def _correction(model: Model, image: Source, how: Options) -> Correction:
     """What is done to an image, or to all frames of a series for the sake of the first one."""
-    return find_correction(model, image, rescale=how.rescale, zoom=zoom) if how.adapt else NONE
+    return find_correction(model, image, rescale=how.rescale, diameter=how.diameter) if how.adapt else NONE
 
 
 def _source_of(model: Model, frame: Image, how: Options) -> Source:
@@ -244,6 +247,7 @@ def _predict_frame(
         tta=how.tta,
         spacing=_spacing_of(frame, how),
         rescale=how.rescale,
+        diameter=how.diameter,
         zoom=zoom,
         correction=correction,
         on_tile=on_tile,

@@ -14,6 +14,7 @@ from unseam.draw import overlay
 from unseam.io.images import write_png, write_tiff
 from unseam.measure import ObjectTable
 from unseam.prediction import Model, Segmentation
+from unseam.prediction.diameter import Sized
 from unseam.prediction.region import LARGEST_DIFFERENCE
 
 VERY_DIFFERENT = 4.0
@@ -26,15 +27,12 @@ def remarks(
     path: Path,
     *,
     rescale: bool,
-    diameter: float | None = None,
-    zoom: float | None = None,
+    sized: Sized,
 ) -> Iterator[str]:
     """What a person should know about the size of an image's pixels or objects, a line each."""
     trained = model.header.spacing
-    if diameter is not None and zoom is not None:
-        done = "not rescaled" if zoom == 1 else f"rescaled {zoom:.2g} times"
-        instead = ", whatever its pixel size" if trained and spacing else ""
-        yield f"{path.name}: objects of about {diameter:.3g} px: {done} for the network{instead}"
+    if sized.zoom is not None:
+        yield f"{path.name}: {_of_size(model, sized, known=bool(trained and spacing))}"
         return
     if trained is None:
         return
@@ -54,6 +52,20 @@ def remarks(
         yield f"{known}; objects of another size may be missed without rescaling"
     if apart > math.log(VERY_DIFFERENT):
         yield f"{path.name}: that is very different; check that the pixel size is right, or give --pixel-size"
+
+
+def _of_size(model: Model, sized: Sized, *, known: bool) -> str:
+    """What was done because of the size of objects; `known` says whether there are pixel sizes."""
+    if sized.diameter is None:
+        return "no objects are found in its middle; not rescaled: --diameter says how large they are, pixels"
+    done = "not rescaled" if sized.zoom == 1 else f"rescaled {sized.zoom:.2g} times"
+    line = f"objects of about {sized.diameter:.3g} px: {done} for the network"
+    if known:
+        line += ", whatever its pixel size"
+    low, high = model.header.diameters or (0.0, math.inf)
+    if not low <= sized.diameter <= high:
+        line += f"; the model is made for {low:g} to {high:g} px, check the result"
+    return line
 
 
 def _sizes(spacing: Sequence[float]) -> str:

@@ -21,7 +21,9 @@ from unseam.data.dataset import PatchSampler, is_anisotropic, prepare
 from unseam.data.sample import FEWEST_TO_HOLD_OUT, Sample, digest
 from unseam.errors import InputError
 from unseam.fingerprint import Fingerprint, describe, fingerprint
+from unseam.io.atomic import refuse_both
 from unseam.model.checkpoint import ModelHeader, load_network
+from unseam.model.finding import MODEL
 from unseam.model.unet import UNet
 from unseam.normalize import Normalization
 from unseam.plan import is_tiled, network_geometry, plan, preset
@@ -33,7 +35,7 @@ from unseam.training.state import State
 from unseam.workflow.guarding import reference_of
 from unseam.workflow.listener import SILENT, Listener, printing
 from unseam.workflow.loading import DEFAULT_SPLIT, Images, Labels, LoadedSet, is_csv, load_set
-from unseam.workflow.run import MODEL, Run, refuse_both, tensorboard_log
+from unseam.workflow.run import Run, tensorboard_log
 from unseam.workflow.starting import begin
 from unseam.workflow.validation import CANDIDATES, choose_objects, hold_out, hold_out_part, validate
 

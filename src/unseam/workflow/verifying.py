@@ -26,7 +26,6 @@ from unseam.verification.record import Certificate, CutCheck, Evidence, LabelChe
 from unseam.verification.regions import DOUBLE_COST, check_regions, double_function
 from unseam.verification.whole import How, Way, check_whole, ways_of
 from unseam.verification.words import cut_lines, details, label_line, verdict
-from unseam.workflow.inputs import zoom_asked
 from unseam.workflow.listener import Countdown, Listener, printing
 from unseam.workflow.results import remarks
 from unseam.workflow.streaming import is_large, open_for
@@ -41,8 +40,7 @@ class Asked:
     regions : how many regions are looked at.
     seed : of the places of the regions.
     tile : the largest tile that is tried, or "auto".
-    tta, rescale : as `Model.predict`.
-    diameter : of the objects, pixels of the image, as for `unseam predict`.
+    tta, rescale, diameter : as `Model.predict`.
     memory : bytes that the whole image may take to be compared too; None for half of what is free.
     """
 
@@ -51,7 +49,7 @@ class Asked:
     tile: int | str = "auto"
     tta: str = "none"
     rescale: bool = True
-    diameter: float | None = None
+    diameter: float | str | None = None
     memory: int | None = None
 
     def __post_init__(self) -> None:
@@ -130,10 +128,8 @@ def verify_file(
 def verify(model: Model, image: ImageSpec, asked: Asked, listener: Listener) -> Verified:
     """The certificate of an image; see `verify_file`."""
     image, source = _open(model, image)
-    zoom = zoom_asked(model, asked.diameter, rescale=asked.rescale)
-    for line in remarks(
-        model, source.spacing, Path(image.path), rescale=asked.rescale, diameter=asked.diameter, zoom=zoom
-    ):
+    sized = model.sized(source, asked.diameter, rescale=asked.rescale, tta=asked.tta)
+    for line in remarks(model, source.spacing, Path(image.path), rescale=asked.rescale, sized=sized):
         listener.say(line)
     rng = np.random.default_rng(asked.seed)
     prepared = model.prepare(
@@ -141,7 +137,7 @@ def verify(model: Model, image: ImageSpec, asked: Asked, listener: Listener) -> 
         tile=asked.tile,
         tta=asked.tta,
         rescale=asked.rescale,
-        zoom=zoom,
+        zoom=sized.zoom,
         map_parts=_counted(listener),
     )
     regions = [cuts_of(prepared, region, rng) for region in choose_regions(prepared, asked.regions, rng)]
@@ -155,7 +151,7 @@ def verify(model: Model, image: ImageSpec, asked: Asked, listener: Listener) -> 
         on_work=work.done,
         on_region=lambda number, checks: listener.say(_region_line(number, len(regions), regions, checks)),
     )
-    how = How(asked.tta, asked.rescale, zoom)
+    how = How(asked.tta, asked.rescale, sized.zoom)
     whole, evidence = _whole(model, image, source, ways, how, work.done, listener)
     certificate = Certificate(
         image.path,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from unseam.cli.options import new_command, object_changes, of_images, overwrite
+from unseam.cli.options import model_argument, new_command, object_changes, of_images, overwrite
 from unseam.cli.show import listening
 
 
 def add(commands: Any) -> None:
     """The options of `unseam predict`."""
     command = new_command(commands, "predict", "segment images with a trained model")
-    command.add_argument("model", metavar="MODEL", help="model.safetensors, or the folder of a run")
+    model_argument(command)
     command.add_argument(
         "inputs",
         metavar="INPUT",
