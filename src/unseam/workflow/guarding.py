@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from unseam.errors import InputError
 from unseam.guard.reference import FEWEST, GuardReference, refer
 from unseam.io.source import array_source
-from unseam.model.checkpoint import load_network, save_model
+from unseam.model.checkpoint import save_model
 from unseam.prediction import Model, load_model
 from unseam.prediction.guarding import observe
 from unseam.workflow.listener import SILENT, Countdown, Listener
@@ -74,13 +74,15 @@ def attach(
     OutputExistsError
         If `out` is there and `overwrite` is false.
     """
-    loaded = load_model(model, device="auto")
+    from safetensors.torch import load_file
+
+    loaded = load_model(model)
     reference = reference_of(loaded, images)
     if reference is None:
         raise InputError(
             f"{len(images)} images were given; statistics of what a model knows take {FEWEST} or more"
         )
     assert loaded.path is not None
-    net, header = load_network(loaded.path)
-    save_model(Path(out), net.state_dict(), replace(header, guard=reference), overwrite=overwrite)
+    weights = load_file(loaded.path)  # as they are stored, in half precision too
+    save_model(Path(out), weights, replace(loaded.header, guard=reference), overwrite=overwrite)
     return reference
