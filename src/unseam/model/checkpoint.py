@@ -13,6 +13,7 @@ from torch import Tensor
 from unseam.config import NetworkConfig, ObjectConfig
 from unseam.errors import ConfigError, ModelFileError, OutputError
 from unseam.fingerprint import Fingerprint
+from unseam.guard.reference import GuardReference
 from unseam.io.atomic import replacing
 from unseam.model.unet import UNet
 from unseam.normalize import Normalization
@@ -43,6 +44,7 @@ class ModelHeader:
         that takes images as they are.
     segments : what its objects are, in words.
     training : summary of the run: iterations, seconds, scores, seed.
+    guard : statistics of the training images, or None.
     unseam_version, license, citation : where it comes from, what may be done with it.
     """
 
@@ -55,6 +57,7 @@ class ModelHeader:
     diameters: tuple[float, float] | None = None
     segments: str = ""
     training: dict[str, Any] = field(default_factory=dict)
+    guard: GuardReference | None = None
     unseam_version: str = ""
     license: str = "as the training images allow"
     citation: str = CITATION
@@ -104,7 +107,7 @@ def header_json(header: ModelHeader) -> str:
     """The header as it stands in a file."""
     fingerprint = header.fingerprint.to_dict() if header.fingerprint else None
     document = {"format_version": FORMAT_VERSION, **asdict(header), "fingerprint": fingerprint}
-    return json.dumps(document, allow_nan=False)
+    return json.dumps(document, allow_nan=False, separators=(",", ":"))
 
 
 def read_header(path: Path) -> ModelHeader:
@@ -163,6 +166,8 @@ def _parse_header(path: Path, text: str) -> ModelHeader:
             document[name] = tuple(document[name]) if document.get(name) else None
         if document["fingerprint"]:
             document["fingerprint"] = Fingerprint.from_dict(document["fingerprint"])
+        if document.get("guard"):
+            document["guard"] = GuardReference.from_dict(document["guard"])
         return ModelHeader(**document)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"the header of {path} cannot be understood ({error}); copy it again") from error

@@ -52,6 +52,7 @@ class Prepared:
     resized : the same at the network's pixel size; `image` itself where that is the same.
     task, objects : what is decided; sizes in the image's own pixels.
     tile : largest output of a tile along each axis.
+    scaling : what made `image` of the intensities.
     """
 
     function: TileFunction
@@ -61,6 +62,7 @@ class Prepared:
     task: str
     objects: ObjectConfig
     tile: tuple[int, ...]
+    scaling: Scaling
 
     @property
     def is_resized(self) -> bool:
@@ -93,6 +95,7 @@ def prepare(
         header.task,
         objects_at(header.objects, zooms) if other else header.objects,
         plan_image(shape, net, tile=tile, memory=memory).step,
+        scaling,
     )
 
 
