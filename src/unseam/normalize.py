@@ -206,10 +206,7 @@ def percentiles(image: ImageParts, wanted: Sequence[float]) -> list[list[float]]
     for values in _values_at(image, ranks):
         at = dict(zip(ranks, values, strict=True))
         found.append(
-            [
-                _between(at[b], at[min(b + 1, last)], place - b)
-                for place, b in zip(places, below, strict=True)
-            ]
+            [_between(at[b], at[min(b + 1, last)], place - b) for place, b in zip(places, below, strict=True)]
         )
     return found
 

@@ -87,8 +87,8 @@ class Fixed:
         for values in (self.offset, self.scale):
             if len(values) not in (1, channels):
                 raise InputError(
-                    f"the model's description scales {len(values)} channels and its network takes {channels}; "
-                    "correct the description"
+                    f"the model's description scales {len(values)} channels and its network has {channels}; "
+                    "correct one of them"
                 )
         many = (values * channels if len(values) == 1 else values for values in (self.offset, self.scale))
         return list(zip(*many, strict=True))

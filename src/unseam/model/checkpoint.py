@@ -16,6 +16,7 @@ from unseam.fingerprint import Fingerprint
 from unseam.io.atomic import replacing
 from unseam.model.unet import UNet
 from unseam.normalize import Normalization
+from unseam.preprocess import Preprocessing
 
 FORMAT_VERSION = 1
 CITATION = (
@@ -32,7 +33,7 @@ class ModelHeader:
     ----------
     task : "instances" or "semantic".
     network : how to build the network.
-    normalization : how to scale an image for it.
+    normalization : how to scale an image for it; of another program's model its own steps.
     objects : how its probabilities become objects.
     spacing : pixel size it was trained on, micrometres per axis, or None.
     fingerprint : of the training images, or None.
@@ -42,7 +43,7 @@ class ModelHeader:
 
     task: str
     network: NetworkConfig
-    normalization: Normalization
+    normalization: Normalization | Preprocessing
     objects: ObjectConfig
     spacing: tuple[float, ...] | None = None
     fingerprint: Fingerprint | None = None

@@ -20,8 +20,10 @@ from unseam.measure import ObjectTable, measure
 from unseam.model.checkpoint import ModelHeader, load_network
 from unseam.model.unet import UNet, fold_batch_norm
 from unseam.normalize import MapParts
+from unseam.packages.files import is_package
+from unseam.packages.load import load_package
 from unseam.prediction.region import Prepared, predict_region, prepare, whole_of
-from unseam.prediction.tiles import TTA, plan_image, symmetries, tile_function
+from unseam.prediction.tiles import TTA, Network, plan_image, symmetries, tile_function
 from unseam.tiling import TileFunction, apply_tiled
 
 
@@ -67,11 +69,13 @@ class Model:
     87
     """
 
-    network: UNet
+    network: Network
     header: ModelHeader
     device: torch.device
     path: Path | None = None
     """The file it was loaded from."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of another program's model before using it, a line each."""
 
     def predict(
         self,
@@ -215,7 +219,8 @@ def load_model(path: str | Path, *, device: str = "auto") -> Model:
     Parameters
     ----------
     path : str or Path
-        The .safetensors file, or the folder of the run that made it.
+        The .safetensors file, or the folder of the run that made it; or a bioimage.io package, packed or not,
+        with ONNX weights or those of a `unseam.UNet`.
     device : str
         "auto", "cpu" or "cuda".
 
@@ -223,12 +228,26 @@ def load_model(path: str | Path, *, device: str = "auto") -> Model:
     ------
     ModelFileError
         If the file is missing, cut short, no model, or of a newer version.
+    MissingExtraError
+        If a package takes an optional one.
     """
     path = Path(path)
+    if is_package(path):
+        return from_package(path, choose_device(device))
     if path.is_dir():
         path = path / "model.safetensors"
     net, header = load_network(path)
     return replace(ready(net, header, choose_device(device)), path=path)
+
+
+def from_package(path: Path, device: torch.device) -> Model:
+    """The model of a bioimage.io package, ready to predict; see `unseam.packages.load.load_package`."""
+    loaded = load_package(path)
+    if isinstance(loaded.network, UNet):
+        model = ready(loaded.network, loaded.header, device)
+    else:
+        model = Model(loaded.network, loaded.header, torch.device("cpu"))  # where ONNX Runtime runs it
+    return replace(model, path=loaded.path, notes=loaded.notes)
 
 
 def ready(net: UNet, header: ModelHeader, device: torch.device) -> Model:

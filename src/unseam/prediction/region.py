@@ -23,9 +23,8 @@ from unseam.geometry import Geometry
 from unseam.grid import Region, slices
 from unseam.io.source import Source
 from unseam.model.checkpoint import ModelHeader
-from unseam.model.unet import UNet
 from unseam.normalize import Scaling
-from unseam.prediction.tiles import plan_image
+from unseam.prediction.tiles import Sized, plan_image
 from unseam.resample import needed, resample, resample_at, resampled, shape_at, taps_of_pixels
 from unseam.tiling import TileFunction, TilePlan, apply_tiled, plan_tiles, settle, windowed
 
@@ -48,6 +47,7 @@ class Prepared:
     resized : the same at the network's pixel size; `image` itself where that is the same.
     task, objects : what is decided; sizes in the image's own pixels.
     tile : largest output of a tile along each axis.
+    is_local : whether tiles can differ by rounding alone, which is then settled.
     """
 
     function: TileFunction
@@ -57,6 +57,7 @@ class Prepared:
     task: str
     objects: ObjectConfig
     tile: tuple[int, ...]
+    is_local: bool = True
 
     @property
     def is_resized(self) -> bool:
@@ -65,7 +66,7 @@ class Prepared:
 
 
 def prepare(
-    net: UNet,
+    net: Sized,
     header: ModelHeader,
     function: TileFunction,
     image: Source,
@@ -88,6 +89,7 @@ def prepare(
         header.task,
         objects_at(header.objects, zoom) if other else header.objects,
         plan_image(shape, net, tile=tile, memory=memory).step,
+        net.is_local,
     )
 
 
@@ -145,14 +147,18 @@ def predict_region(prepared: Prepared, region: Region, *, on_tile: OnTile | None
 
 
 def settle_region(prepared: Prepared, computed: Computed) -> Probabilities:
-    """The probabilities with those that hang on rounding settled, in place."""
-    settle_decisions(
-        computed.recompute,
-        computed.probabilities,
-        computed.brightness,
-        task=prepared.task,
-        objects=prepared.objects,
-    )
+    """The probabilities with those that hang on rounding settled, in place.
+
+    Where tiles may differ by more, small tiles would not be nearer the truth, and nothing is settled.
+    """
+    if prepared.is_local:
+        settle_decisions(
+            computed.recompute,
+            computed.probabilities,
+            computed.brightness,
+            task=prepared.task,
+            objects=prepared.objects,
+        )
     return computed.probabilities
 
 

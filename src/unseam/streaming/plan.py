@@ -15,10 +15,9 @@ from unseam.decisions import smallest_tile
 from unseam.errors import ConfigError
 from unseam.grid import BlockGrid
 from unseam.io.source import Source
-from unseam.model.unet import UNet
 from unseam.prediction import Model, free_memory, tile_bytes
 from unseam.prediction.region import network_shape, region_bytes
-from unseam.prediction.tiles import LARGEST_TILE
+from unseam.prediction.tiles import LARGEST_TILE, Sized
 from unseam.tiling import plan_tiles
 
 CHUNK = {2: 512, 3: 64}
@@ -126,7 +125,7 @@ def plan_stream(
 
 
 def _planned(
-    net: UNet, model: Model, image: Source, size: int, tile: int, rescale: bool, at_once: int
+    net: Sized, model: Model, image: Source, size: int, tile: int, rescale: bool, at_once: int
 ) -> StreamPlan:
     """The plan for blocks of about a size: on the grid, and of whole chunks of the output."""
     largest = CHUNK[len(image.shape)]

@@ -127,7 +127,7 @@ def verify_file(
 def verify(model: Model, image: ImageSpec, asked: Asked, listener: Listener) -> Verified:
     """The certificate of an image; see `verify_file`."""
     image, source = _open(model, image)
-    for line in remarks(model, source.spacing, Path(image.path), rescale=asked.rescale):
+    for line in (*model.notes, *remarks(model, source.spacing, Path(image.path), rescale=asked.rescale)):
         listener.say(line)
     rng = np.random.default_rng(asked.seed)
     prepared = model.prepare(

@@ -14,7 +14,9 @@ from unseam.cli.options import new_command, number, pairs
 def add(commands: Any) -> None:
     """The options of `unseam info`."""
     command = new_command(commands, "info", "say what a model is, and what it was trained on")
-    command.add_argument("model", metavar="MODEL", help="model.safetensors, or the folder of a run")
+    command.add_argument(
+        "model", metavar="MODEL", help="model.safetensors, the folder of a run, or a bioimage.io package"
+    )
     command.add_argument("--json", action="store_true", help="as JSON")
 
 
@@ -22,9 +24,12 @@ def run(options: Namespace) -> int:
     """`unseam info`."""
     from unseam.fingerprint import describe
     from unseam.model.checkpoint import read_header
+    from unseam.packages.files import is_package
     from unseam.workflow.run import trained_on
 
     path = Path(options.model)
+    if is_package(path):
+        return _package(path, as_json=options.json)
     header = read_header(path / "model.safetensors" if path.is_dir() else path)
     if options.json:
         print(json.dumps(asdict(header), indent=2))
@@ -46,5 +51,27 @@ def run(options: Namespace) -> int:
     for line in describe(header.fingerprint) if header.fingerprint else []:
         print(f"images         {line}")
     print(f"made by        unseam {header.unseam_version}")
+    print(f"cite           {header.citation}")
+    return 0
+
+
+def _package(path: Path, *, as_json: bool) -> int:
+    """What a bioimage.io package is, once it is known that it can be run."""
+    from unseam.packages.load import load_package
+
+    loaded = load_package(path)
+    header = loaded.header
+    if as_json:
+        print(json.dumps(loaded.facts | {"notes": loaded.notes, **asdict(header)}, indent=2))
+        return 0
+    for name, value in loaded.facts.items():
+        print(f"{name:14} {value}")
+    for note in loaded.notes:
+        name, _, value = note.partition(": ")
+        print(f"{name:14} {value}")
+    pixel = " x ".join(f"{s:g}" for s in header.spacing) + " µm" if header.spacing else "unknown"
+    print(f"task           {header.task}")
+    print(f"pixel size     {pixel}")
+    print(f"license        {header.license}")
     print(f"cite           {header.citation}")
     return 0

@@ -12,7 +12,9 @@ from unseam.cli.show import listening
 def add(commands: Any) -> None:
     """The options of `unseam predict`."""
     command = new_command(commands, "predict", "segment images with a trained model")
-    command.add_argument("model", metavar="MODEL", help="model.safetensors, or the folder of a run")
+    command.add_argument(
+        "model", metavar="MODEL", help="model.safetensors, the folder of a run, or a bioimage.io package"
+    )
     command.add_argument(
         "inputs",
         metavar="INPUT",

@@ -14,7 +14,9 @@ def add(commands: Any) -> None:
     command = new_command(
         commands, "verify", "prove on your own image that the result does not depend on how it was cut"
     )
-    command.add_argument("model", metavar="MODEL", help="model.safetensors, or the folder of a run")
+    command.add_argument(
+        "model", metavar="MODEL", help="model.safetensors, the folder of a run, or a bioimage.io package"
+    )
     command.add_argument("image", metavar="IMAGE", help="an image of any size, or an OME-Zarr folder")
     command.add_argument(
         "--regions", type=int, default=8, metavar="N", help="regions to look at (default: %(default)s)"
