@@ -77,6 +77,22 @@ class Model:
     notes: tuple[str, ...] = ()
     """What a person should know of another program's model before using it, a line each."""
 
+    @property
+    def unet(self) -> UNet:
+        """The network, where it is one that was made here.
+
+        Raises
+        ------
+        InputError
+            If it is another program's.
+        """
+        if not isinstance(self.network, UNet):
+            raise InputError(
+                f"{self.path} is a network of another program, and this takes a U-Net of unseam; give the "
+                "model.safetensors of a run"
+            )
+        return self.network
+
     def predict(
         self,
         image: NDArray[Any],
