@@ -12,14 +12,14 @@ import torch
 
 from unseam.config import NetworkConfig
 from unseam.errors import ConfigError, ModelFileError
-from unseam.model.checkpoint import ModelHeader
+from unseam.model.checkpoint import HEADER_KEY, ModelHeader, parse_header
 from unseam.model.unet import UNet
 from unseam.packages.description import Description, Weights, read_description
 from unseam.packages.field import field_of
 from unseam.packages.files import Files, open_files
 from unseam.packages.network import ForeignNetwork, onnx_run, read_graph
 from unseam.packages.operations import Activation, in_words
-from unseam.packages.reading import Reading, reading_of
+from unseam.packages.reading import Reading, reading_in_words, reading_of
 from unseam.packages.sizes import sizes_of
 
 UNET: Final = ("unseam.UNet", "unseam.model.unet.UNet")
@@ -75,23 +75,17 @@ def load_package(path: Path) -> Loaded:
     place = f"{weights.source} of {path}"
     notes: tuple[str, ...] = ()
     network: UNet | ForeignNetwork
+    own: ModelHeader | None = None
     if kind == "pytorch_state_dict":
         network, config = _unet(content, weights, stated, place)
         reading = reading_of((Activation("softmax"),), network.classes, (), "", place)
     else:
-        network, reading, notes = _onnx_network(content, stated, place)
-        config = NetworkConfig(
-            in_channels=network.in_channels,
-            classes=max(2, network.classes),
-            spatial_dims=network.spatial_dims,
-        )
-    return Loaded(
-        files.path,
-        network,
-        _header(stated, config, reading),
-        (f"objects: {reading}", *notes),
-        _facts(stated, weights, kind),
-    )
+        network, reading, own, notes = _onnx_network(content, stated, place)
+        channels, dims = network.in_channels, network.spatial_dims
+        config = NetworkConfig(in_channels=channels, classes=network.classes, spatial_dims=dims)
+    header = own or _header(stated, config, reading)
+    notes = (f"output: {reading_in_words(reading, header.objects)}", *notes)
+    return Loaded(files.path, network, header, notes, _facts(stated, weights, kind))
 
 
 def _choose(stated: Description, path: Path) -> tuple[str, Weights]:
@@ -120,14 +114,21 @@ def _check_sum(content: bytes, weights: Weights, files: Files) -> None:
 
 def _onnx_network(
     content: bytes, stated: Description, place: str
-) -> tuple[ForeignNetwork, Reading, tuple[str, ...]]:
+) -> tuple[ForeignNetwork, Reading, ModelHeader | None, tuple[str, ...]]:
+    """The network, how its output is read, the header that unseam wrote into it if it did, and notes."""
     graph = read_graph(content, place)
     run = onnx_run(content, stated, place)
     field = field_of(graph, stated.input_axes, stated.spatial)
     sizes = sizes_of(stated.sizes, field, place)
     reading = reading_of(stated.postprocessing, stated.channels_out, stated.channel_names, field.last, place)
     network = ForeignNetwork(run, stated, sizes, reading, width=field.width)
-    return network, reading, (sizes.remark,)
+    written = {entry.key: entry.value for entry in graph.metadata_props}
+    own = parse_header(place, written[HEADER_KEY]) if HEADER_KEY in written else None
+    if own and (own.network.in_channels, own.network.classes) != (network.in_channels, network.classes):
+        raise ModelFileError(
+            f"{place} was written by unseam, and its description does not fit it; export it anew"
+        )
+    return network, reading, own, (sizes.remark,)
 
 
 def _unet(content: bytes, weights: Weights, stated: Description, place: str) -> tuple[UNet, NetworkConfig]:
@@ -180,7 +181,6 @@ def _header(stated: Description, config: NetworkConfig, reading: Reading) -> Mod
         stated.preprocessing,
         reading.objects,
         spacing=stated.spacing,
-        training={},
         license=stated.license,
         citation=stated.citation,
     )

@@ -71,18 +71,18 @@ class Reading:
         foreground = output[0] if self.kind == "foreground" else output[0] * (1 - output[1])
         return np.stack([1 - foreground, foreground])
 
-    def __str__(self) -> str:
-        """The reading in one line."""
-        if self.task == "semantic":
-            return f"the likeliest of {self.classes} classes, the first of which is background"
-        what = {
-            "foreground": "its one channel is the probability of foreground",
-            "boundary": "probability = foreground (channel 0) x (1 - boundary (channel 1))",
-            "classes": "probability of channel 1; channel 0 is background",
-        }[self.kind]
-        return (
-            f"{what}; connected pixels above {self.threshold:g} are an object, unless --set objects.threshold"
-        )
+
+def reading_in_words(reading: Reading, objects: ObjectConfig) -> str:
+    """How labels are made of an output, in one line."""
+    if reading.task == "semantic":
+        return f"the likeliest of {reading.classes} classes, the first of which is background"
+    what = {
+        "foreground": "its one channel is the probability of foreground",
+        "boundary": "probability = foreground (channel 0) x (1 - boundary (channel 1))",
+        "classes": "channel 1 is the probability of foreground, channel 0 of background",
+    }[reading.kind]
+    limit = 0.5 if objects.threshold is None else objects.threshold
+    return f"{what}; connected pixels above {limit:g} are an object, unless --set objects.threshold=..."
 
 
 def reading_of(steps: Sequence[Post], channels: int, names: Sequence[str], last: str, place: str) -> Reading:

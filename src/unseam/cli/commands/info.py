@@ -71,6 +71,7 @@ def _package(path: Path, *, as_json: bool) -> int:
         print(f"{name:14} {value}")
     pixel = " x ".join(f"{s:g}" for s in header.spacing) + " µm" if header.spacing else "unknown"
     print(f"task           {header.task}")
+    print(f"objects        {pairs(asdict(header.objects))}")
     print(f"pixel size     {pixel}")
     print(f"license        {header.license}")
     print(f"cite           {header.citation}")
