@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ LETTERS = {"b": "batch", "c": "channel"}
 class Net:
     """A graph in the making; every method returns the name of what it makes."""
 
-    def __init__(self, seed: int = 0, spatial: int = 2) -> None:
+    def __init__(self, seed: int = 0, spatial: int = 2, *, positive: bool = False) -> None:
+        self.positive = positive
         self.nodes: list[Any] = []
         self.weights: list[Any] = []
         self.rng, self.spatial = np.random.default_rng(seed), spatial
@@ -39,7 +40,8 @@ class Net:
     def drawn(self, *shape: int) -> str:
         """Weights that keep the size of activations."""
         scale = np.sqrt(2 / np.prod(shape[1:]))
-        return self.number(self.rng.normal(0, scale, shape).astype(np.float32))
+        values = self.rng.normal(0, scale, shape).astype(np.float32)
+        return self.number(np.abs(values) if self.positive else values)
 
     def conv(self, x: str, width: tuple[int, int], kernel: int = 3, *, pad: bool = True) -> str:
         pads = [kernel // 2 if pad else 0] * 2 * self.spatial
@@ -226,13 +228,17 @@ def write_files(path: Path, files: dict[str, Any]) -> Path:
     return path
 
 
-def run_whole(content: bytes, image: NDArray[Any]) -> NDArray[np.float32]:
-    """The output of a network for a whole image (C, *spatial) at once, by ONNX Runtime alone."""
+def runner(content: bytes) -> Callable[[NDArray[Any]], NDArray[np.float32]]:
+    """A network from a whole image (C, *spatial) to its whole output, by ONNX Runtime alone."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    found: NDArray[np.float32] = session.run(None, {"in": image[None].astype(np.float32)})[0][0]
-    return found
+
+    def run(image: NDArray[Any]) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = session.run(None, {"in": image[None].astype(np.float32)})[0][0]
+        return found
+
+    return run
 
 
 def blobs(*shape: int, channels: int = 1, seed: int = 0) -> NDArray[np.uint16]:
