@@ -122,7 +122,7 @@ def description_04(weights: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "inputs": [
             {
                 **tensor,
-                "name": "in",
+                "name": "raw",
                 "shape": {"min": [1, 1, 16, 16], "step": [0, 0, 2, 2]},
                 "preprocessing": [
                     {"name": "zero_mean_unit_variance", "kwargs": {"mode": "per_sample", "axes": "yx"}}
@@ -133,7 +133,7 @@ def description_04(weights: dict[str, Any], **changes: Any) -> dict[str, Any]:
             {
                 **tensor,
                 "name": "out",
-                "shape": {"reference_tensor": "in", "scale": [1, 1, 1, 1], "offset": [0, 0, 0, 0]},
+                "shape": {"reference_tensor": "raw", "scale": [1, 1, 1, 1], "offset": [0, 0, 0, 0]},
                 "halo": [0, 0, 6, 6],
                 "postprocessing": [{"name": "sigmoid"}],
             }
@@ -150,14 +150,14 @@ def description_05(weights: dict[str, Any], *, names: Sequence[str] = ("nuclei",
         return {"type": "space", "id": letter, "size": size, **more}
 
     free = {"min": 16, "step": 2}
-    relative = {letter: {"tensor_id": "in", "axis_id": letter, "offset": 0} for letter in "yx"}
+    relative = {letter: {"tensor_id": "raw", "axis_id": letter, "offset": 0} for letter in "yx"}
     stated = {
         "type": "model",
         "format_version": "0.5.3",
         "name": "made for a test",
         "inputs": [
             {
-                "id": "in",
+                "id": "raw",
                 "axes": [
                     {"type": "batch"},
                     {"type": "channel", "id": "channel", "channel_names": ["grey"]},

@@ -153,7 +153,9 @@ def _fixed(operation: Entry, name: str, how: Entry, spatial: str) -> Clip | Fixe
         if len(gain) != len(offset):
             raise ModelFileError(f"{operation.place} has {len(gain)} gains and {len(offset)} offsets")
         # x gain + offset = (x - (-offset / gain)) / (1 / gain)
-        return Fixed(tuple(-o / g for g, o in zip(gain, offset, strict=True)), tuple(1 / g for g in gain))
+        return Fixed(
+            tuple(0.0 - o / g for g, o in zip(gain, offset, strict=True)), tuple(1 / g for g in gain)
+        )
     _known(how, "mean", "std", "axis")
     _along(operation, how)
     return _over(operation, how.numbers("mean"), how.numbers("std"))
