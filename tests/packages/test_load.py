@@ -26,10 +26,13 @@ from tests.packages.made import (
     write_files,
     write_package,
 )
+from tests.tiny import untrained
 
 from unseam.axes import times
 from unseam.decisions import to_labels
 from unseam.errors import InputError, MissingExtraError, ModelFileError, ShapeError
+from unseam.export.bioimageio import Package, write_bioimageio
+from unseam.export.onnx import write_onnx
 from unseam.model.unet import UNet
 from unseam.normalize import Normalization
 from unseam.packages.description import read_description
@@ -506,6 +509,39 @@ def test_what_unseam_exported_is_not_described_otherwise(tmp_path: Path) -> None
         ModelFileError, match="was written by unseam, and its description does not fit it; export"
     ):
         load_package(package)
+
+
+def test_a_network_alone_is_taken_if_unseam_wrote_it(tmp_path: Path) -> None:
+    own = untrained(spacing=(0.5, 0.5)).with_objects(threshold=0.4)
+    write_onnx(own, tmp_path / "own.onnx")
+    model, image = load_model(tmp_path / "own.onnx"), blobs(40, 51)
+    assert model.header == own.header and model.path == tmp_path / "own.onnx"
+    assert model.network.geometry.halo == own.network.geometry.halo and model.network.is_local
+    expected = own.predict(image)
+    found = model.predict(image, tile=16)
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    (tmp_path / "other.onnx").write_bytes(unet())
+    with pytest.raises(
+        ModelFileError, match=r"other\.onnx is a network alone, and nothing says what goes in"
+    ):
+        load_model(tmp_path / "other.onnx")
+    with pytest.raises(
+        ModelFileError, match=r"cannot read .*lost\.onnx \(No such file or directory\); give a"
+    ):
+        load_model(tmp_path / "lost.onnx")
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_the_package_of_a_model_gives_the_labels_of_the_model(dims: int, tmp_path: Path) -> None:
+    own, image = untrained(dims=dims), blobs(*(20, 30, 35)[-dims:])
+    card = "# A model\n\n## Validation\n\nNone."
+    write_bioimageio(own, tmp_path / "own.zip", Package("a model", card, image))
+    model = load_model(tmp_path / "own.zip")
+    assert model.header == own.header and model.network.is_local
+    expected = own.predict(image)
+    assert expected.labels.max() > 0
+    np.testing.assert_array_equal(model.predict(image, tile=12).labels, expected.labels)
 
 
 @pytest.mark.parametrize("name", ["onnx", "onnxruntime"])

@@ -87,13 +87,6 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
     refused(zipped(tmp_path / "c.zip", two), r"has no rdf\.yaml or bioimageio\.yaml at its top")
 
 
-def test_a_network_alone_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.onnx").write_bytes(b"")
-    refused(
-        tmp_path / "a.onnx", r"a\.onnx is a network alone, and nothing says what goes in and what comes out"
-    )
-
-
 def test_no_zip_and_half_of_one(tmp_path: Path) -> None:
     whole = zipped(tmp_path / "a.zip", TEXT).read_bytes()
     for name, content in (

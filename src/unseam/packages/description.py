@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from unseam.errors import ModelFileError
+from unseam.geometry import Geometry
+from unseam.model.checkpoint import ModelHeader
 from unseam.packages.document import Entry, number, read_yaml, whole
 from unseam.packages.operations import Post, postprocessing_of, preprocessing_of
 from unseam.preprocess import Preprocessing
@@ -63,7 +65,7 @@ class Description:
 
     Attributes
     ----------
-    name, version : of the model, and of the specification it follows.
+    name, version : of the model, and what it is described in.
     input_axes, output_axes : letters in the network's order, as "bcyx".
     spatial : "yx" or "zyx".
     channels_in, channels_out : numbers of channels.
@@ -139,7 +141,7 @@ def read_description(content: bytes, place: str) -> Description:
     channels = after.get("c", _Axis("c", 1))
     return Description(
         name=top.text("name"),
-        version=version,
+        version=f"bioimage.io model {version}",
         input_axes=both[0],
         output_axes=both[1],
         spatial=spatial,
@@ -154,6 +156,34 @@ def read_description(content: bytes, place: str) -> Description:
         license=top.text("license") if "license" in top else "not stated",
         citation="; ".join(_cited(entry) for entry in top.entries("cite")) or "not stated",
         authors=", ".join(str(a.values.get("name")) for a in top.entries("authors")) or "not stated",
+    )
+
+
+def described(header: ModelHeader, name: str) -> Description:
+    """The description of an ONNX file that `unseam export` wrote for a model with this header."""
+    config = header.network
+    dims, depth = config.spatial_dims or 2, config.depth or 0
+    kernels = config.kernels or ((3,) * dims,) * (depth + 1)
+    geometry = Geometry.from_levels(kernels, config.strides or ((2,) * dims,) * depth)
+    letters = "zyx"[-dims:]
+    sizes = (AxisSize(axis.smallest_input, axis.grid, axis.halo, halo=None) for axis in geometry.axes)
+    return Description(
+        name=name,
+        version=f"written by unseam {header.unseam_version}",
+        input_axes=f"bc{letters}",
+        output_axes=f"bc{letters}",
+        spatial=letters,
+        channels_in=config.in_channels or 1,
+        channels_out=config.classes or 2,
+        channel_names=(),
+        sizes=tuple(sizes),
+        spacing=header.spacing,
+        preprocessing=Preprocessing(),
+        postprocessing=(),
+        weights={},
+        license=header.license,
+        citation=header.citation,
+        authors="not stated",
     )
 
 

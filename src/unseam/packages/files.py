@@ -18,6 +18,7 @@ from unseam.errors import ModelFileError
 
 DESCRIPTIONS: Final = ("rdf.yaml", "bioimageio.yaml", "rdf.yml", "bioimageio.yml")
 YAML_SUFFIXES: Final = (".yaml", ".yml")
+ONNX_SUFFIX: Final = ".onnx"
 ZIP_MAGIC: Final = b"PK\x03\x04"
 MOST_ENTRIES: Final = 1000
 MOST_BYTES: Final = 8 * 2**30
@@ -102,7 +103,7 @@ def is_package(path: Path) -> bool:
     """Whether a path is meant as a package: by its name, or as an archive by its first bytes."""
     if path.is_dir():
         return any((path / name).is_file() for name in DESCRIPTIONS)
-    if path.suffix.lower() in (".zip", ".onnx", *YAML_SUFFIXES):
+    if path.suffix.lower() in (".zip", ONNX_SUFFIX, *YAML_SUFFIXES):
         return True
     try:
         with path.open("rb") as file:
@@ -124,13 +125,7 @@ def open_files(path: Path) -> Files:
         return Files(path / found[0], found[0]) if found else _no_description(path)
     if not path.is_file():
         raise ModelFileError(f"there is no file {path}; give a model.safetensors, or a bioimage.io package")
-    suffix = path.suffix.lower()
-    if suffix == ".onnx":
-        raise ModelFileError(
-            f"{path} is a network alone, and nothing says what goes in and what comes out; give the "
-            "bioimage.io package that it belongs to"
-        )
-    if suffix in YAML_SUFFIXES:
+    if path.suffix.lower() in YAML_SUFFIXES:
         return Files(path, path.name)
     try:
         with zipfile.ZipFile(path) as archive:

@@ -14,13 +14,14 @@ from unseam.config import NetworkConfig
 from unseam.errors import ConfigError, ModelFileError
 from unseam.model.checkpoint import HEADER_KEY, ModelHeader, parse_header
 from unseam.model.unet import UNet
-from unseam.packages.description import Description, Weights, read_description
+from unseam.packages.description import Description, Weights, described, read_description
 from unseam.packages.field import field_of
-from unseam.packages.files import Files, open_files
+from unseam.packages.files import ONNX_SUFFIX, Files, open_files
 from unseam.packages.network import ForeignNetwork, onnx_run, read_graph
 from unseam.packages.operations import Activation, in_words
 from unseam.packages.reading import Reading, reading_in_words, reading_of
 from unseam.packages.sizes import sizes_of
+from unseam.preprocess import Preprocessing
 
 UNET: Final = ("unseam.UNet", "unseam.model.unet.UNet")
 DEFAULTS: Final = {
@@ -58,7 +59,7 @@ def load_package(path: Path) -> Loaded:
     """The model of a bioimage.io package: a .zip, its unpacked folder, or the description in there.
 
     Weights are taken as ONNX, or as the state dict of a `unseam.UNet`. Nothing in a package is executed and
-    nothing is downloaded.
+    nothing is downloaded. An .onnx file alone is taken if unseam wrote it.
 
     Raises
     ------
@@ -67,6 +68,8 @@ def load_package(path: Path) -> Loaded:
     MissingExtraError
         If an optional package is needed.
     """
+    if path.suffix.lower() == ONNX_SUFFIX:
+        return _exported(path)
     files = open_files(path)
     stated = read_description(files.read_description(), f"the description of {path}")
     kind, weights = _choose(stated, path)
@@ -85,7 +88,25 @@ def load_package(path: Path) -> Loaded:
         config = NetworkConfig(in_channels=channels, classes=network.classes, spatial_dims=dims)
     header = own or _header(stated, config, reading)
     notes = (f"output: {reading_in_words(reading, header.objects)}", *notes)
-    return Loaded(files.path, network, header, notes, _facts(stated, weights, kind))
+    return Loaded(files.path, network, header, notes, _facts(stated, header, weights, kind))
+
+
+def _exported(path: Path) -> Loaded:
+    """The model of an ONNX file that unseam wrote, which holds the header that model files have."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"cannot read {path} ({error.strerror}); give a model, or a package") from error
+    header = _own_header(read_graph(content, str(path)), str(path))
+    if header is None:
+        raise ModelFileError(
+            f"{path} is a network alone, and nothing says what goes in and what comes out; give the "
+            "bioimage.io package that it belongs to"
+        )
+    stated = described(header, path.name)
+    network, reading, _, notes = _onnx_network(content, stated, str(path))
+    notes = (f"output: {reading_in_words(reading, header.objects)}", *notes)
+    return Loaded(path, network, header, notes, _facts(stated, header, Weights(path.name, None), "onnx"))
 
 
 def _choose(stated: Description, path: Path) -> tuple[str, Weights]:
@@ -122,13 +143,18 @@ def _onnx_network(
     sizes = sizes_of(stated.sizes, field, place)
     reading = reading_of(stated.postprocessing, stated.channels_out, stated.channel_names, field.last, place)
     network = ForeignNetwork(run, stated, sizes, reading, width=field.width)
-    written = {entry.key: entry.value for entry in graph.metadata_props}
-    own = parse_header(place, written[HEADER_KEY]) if HEADER_KEY in written else None
+    own = _own_header(graph, place)
     if own and (own.network.in_channels, own.network.classes) != (network.in_channels, network.classes):
         raise ModelFileError(
             f"{place} was written by unseam, and its description does not fit it; export it anew"
         )
     return network, reading, own, (sizes.remark,)
+
+
+def _own_header(graph: Any, place: str) -> ModelHeader | None:
+    """What unseam wrote into a network that it exported."""
+    written = {entry.key: entry.value for entry in graph.metadata_props}
+    return parse_header(place, written[HEADER_KEY]) if HEADER_KEY in written else None
 
 
 def _unet(content: bytes, weights: Weights, stated: Description, place: str) -> tuple[UNet, NetworkConfig]:
@@ -186,17 +212,23 @@ def _header(stated: Description, config: NetworkConfig, reading: Reading) -> Mod
     )
 
 
-def _facts(stated: Description, weights: Weights, kind: str) -> dict[str, str]:
+def _facts(stated: Description, header: ModelHeader, weights: Weights, kind: str) -> dict[str, str]:
     sizes = [
         f"{letter} {size.smallest}" + (f" + {size.step} n" if size.step else "")
         for letter, size in zip(stated.spatial, stated.sizes, strict=True)
     ]
+    scaling = header.normalization
+    before = (
+        str(scaling)
+        if isinstance(scaling, Preprocessing)
+        else ", ".join(f"{key} {value}" for key, value in asdict(scaling).items())
+    )
     checked = "its sha256 is as described" if weights.sha256 else "no sha256 is stated"
     return {
-        "package": f"{stated.name}, bioimage.io model {stated.version}",
+        "package": f"{stated.name}, {stated.version}",
         "weights": f"{weights.source} ({kind}), {checked}",
         "input": f"axes {stated.input_axes}, {stated.channels_in} channels; {', '.join(sizes)} pixels",
-        "before": str(stated.preprocessing),
+        "before": before,
         "after": in_words(stated.postprocessing),
         "made by": stated.authors,
     }
