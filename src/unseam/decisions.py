@@ -144,7 +144,7 @@ def small_tiles(shape: Sequence[int], geometry: Geometry) -> TilePlan:
 
 def smallest_tile(geometry: Geometry) -> list[int]:
     """Output of such a tile: about the halo, so that neither one pixel nor many of them cost much."""
-    cells = [-(-halo // grid) * grid for halo, grid in zip(geometry.halo, geometry.grid, strict=True)]
+    cells = [-(-max(halo, 1) // grid) * grid for halo, grid in zip(geometry.halo, geometry.grid, strict=True)]
     return [max(SMALLEST_CELL, cell) for cell in cells]
 
 

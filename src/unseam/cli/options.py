@@ -25,7 +25,8 @@ def model_argument(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "model",
         metavar="MODEL",
-        help="name of a model that `unseam models` lists, a model file, or the folder of a run",
+        help="name of a model that `unseam models` lists, a model file, the folder of a run, or a "
+        "bioimage.io package",
     )
 
 

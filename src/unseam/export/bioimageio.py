@@ -33,6 +33,7 @@ from unseam.io.images import write_png, write_tiff
 from unseam.io.source import array_source
 from unseam.normalize import Normalization
 from unseam.prediction import Model
+from unseam.preprocess import Preprocessing
 
 KEPT = {2: 256, 3: 16}
 """Pixels along each axis of the test image that are predicted for, at least."""
@@ -100,6 +101,7 @@ def write_bioimageio(
     """
     spec = need("bioimageio.spec", "onnx", "onnxruntime", extra="bioimageio")
     _refuse(package)
+    assert isinstance(model.header.normalization, Normalization)
     if model.header.normalization.method == "unit":
         raise ConfigError(
             "the model scales integers by the range of their type, which a bioimage.io package cannot say; "
@@ -212,7 +214,7 @@ def _describe(model: Model, package: Package, folder: Path) -> Any:
     """The description, with files of a folder."""
     from bioimageio.spec.model import v0_5 as m
 
-    header, net = model.header, model.network
+    header, net = model.header, model.unet
     return m.ModelDescr(
         name=package.name,
         description=f"A U-Net that tells {' from '.join(class_names(header))}, trained with unseam.",
@@ -299,10 +301,12 @@ def _pixel_sizes(model: Model) -> list[dict[str, Any]]:
     return [{"scale": size, "unit": "micrometer"} for size in spacing]
 
 
-def _preprocessing(normalization: Normalization, letters: str) -> list[Any]:
+def _preprocessing(normalization: Normalization | Preprocessing, letters: str) -> list[Any]:
     """Our scaling in the operations of the format: each channel of each image by itself."""
     from bioimageio.spec.model import v0_5 as m
 
+    if isinstance(normalization, Preprocessing):
+        raise InputError("this model is from a package of bioimage.io; take that package, it is one already")
     axes = [m.AxisId(letter) for letter in letters]
     if normalization.method == "percentile":
         return [

@@ -225,9 +225,8 @@ class _Run:
         """How intensities are scaled: fitted once, and kept for when the work is gone on with."""
         if not has_table(folder, "scaling"):
             fitted = _fit(self.model, self.wanted.correction.apply(source), self._threads, self.reporter)
-            save_table(folder, "scaling", np.array([fitted.offset, fitted.scale], np.float64))
-        offset, scale = load_table(folder, "scaling").tolist()
-        return Scaling(tuple(offset), tuple(scale))
+            save_table(folder, "scaling", fitted.to_table())
+        return Scaling(*map(tuple, load_table(folder, "scaling").tolist()))
 
     def _frame(self, job: Job, seconds: dict[str, float]) -> int:
         """All passes over one image; how many blocks were predicted before."""

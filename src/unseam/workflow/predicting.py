@@ -122,6 +122,8 @@ def predict_files(
     refuse_inputs_as_targets(todo)
     if not (how.overwrite or how.resume):
         refuse_existing(todo)
+    for line in model.notes:
+        listener.say(line)
     countdown = Countdown(listener, "predicting", len(todo))
     outcomes = []
     with executor_on(how.cluster if todo else None, listener) as executor:

@@ -169,7 +169,7 @@ def prepare_task(
         loaded.task,
         fp,
         digest(samples),
-        base.header.normalization if base else Normalization(config.data.normalization),
+        base.normalization if base else Normalization(config.data.normalization),
         device,
         uses_bfloat16(config.train.precision, device),
         preset_name,
