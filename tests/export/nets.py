@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from unseam.config import NetworkConfig, ObjectConfig
 from unseam.geometry import Geometry
 from unseam.model.checkpoint import ModelHeader, build_network
-from unseam.model.unet import UNet, centre_crop, double_convolution, max_pool
 from unseam.normalize import Normalization
 from unseam.plan import OBJECTS
 from unseam.prediction import Model, choose_device, ready
@@ -66,28 +65,3 @@ def by_torch(of: Model, x: np.ndarray) -> np.ndarray:
     """Probabilities of tiles, by the network and a softmax."""
     with torch.inference_mode():
         return torch.softmax(of.network(torch.from_numpy(x)), 1).numpy()
-
-
-class Released(UNet):
-    """The network of the 2015 release: a ReLU after each up-convolution, and the last one keeps its width."""
-
-    release = True
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        width = self.base_width
-        self.up[0] = nn.ConvTranspose2d(2 * width, 2 * width, kernel_size=2, stride=2)
-        self.out[0] = double_convolution(3 * width, width, (3, 3), batch_norm=False)
-
-    def forward(self, image: Tensor) -> Tensor:
-        x, skips = image, []
-        for level, stride in zip(self.down, self.strides, strict=True):
-            x = level(x)
-            skips.append(x)
-            x = max_pool[2](x, stride, stride)
-        x = self.bottom(x)
-        for skip, up, level in zip(reversed(skips), reversed(self.up), reversed(self.out), strict=True):
-            x = torch.relu(up(x))
-            x = level(torch.cat([centre_crop(skip, x.shape[2:]), x], dim=1))
-        logits: Tensor = self.head(x)
-        return logits

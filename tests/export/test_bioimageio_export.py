@@ -17,7 +17,14 @@ from PIL import Image as PillowImage
 from tests.export.nets import ANISOTROPIC, FLAT, NETWORKS, model
 
 from unseam.data.synthetic import synthetic_image
-from unseam.errors import InputError, MissingExtraError, OutputError, OutputExistsError, ShapeError
+from unseam.errors import (
+    ConfigError,
+    InputError,
+    MissingExtraError,
+    OutputError,
+    OutputExistsError,
+    ShapeError,
+)
 from unseam.export import bioimageio as exported
 from unseam.export.bioimageio import Package, write_bioimageio
 from unseam.export.frame import frame_of
@@ -212,6 +219,15 @@ def test_words_that_the_format_does_not_allow(changes: dict[str, Any], words: st
     of = model()
     with pytest.raises(InputError, match=words):
         write_bioimageio(of, tmp_path / "net.zip", package(of, **changes))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_scaling_that_the_format_cannot_say(tmp_path: Path) -> None:
+    of = model(method="unit")
+    with pytest.raises(
+        ConfigError, match=r"scales integers by the range of their type.*export it with --to onnx"
+    ):
+        write_bioimageio(of, tmp_path / "net.zip", package(of))
     assert not list(tmp_path.iterdir())
 
 

@@ -6,13 +6,14 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.export.nets import ANISOTROPIC, FLAT, NETWORKS, Released, by_torch, model, tiles
+from tests.export.nets import ANISOTROPIC, FLAT, NETWORKS, by_torch, model, tiles
 from tests.test_geometry import axes
 
 from unseam.errors import MissingExtraError, OutputError, OutputExistsError
@@ -22,6 +23,7 @@ from unseam.export.frame import frame_of
 from unseam.export.onnx import crop_margins, onnx_model, onnx_run, write_onnx
 from unseam.geometry import AxisGeometry, Geometry
 from unseam.model.checkpoint import header_json
+from unseam.model.unet import UNet, fold_batch_norm
 
 
 def kinds(proto: onnx.ModelProto) -> list[str]:
@@ -76,11 +78,14 @@ def test_onnx_runtime_gives_what_pytorch_gives_at_every_size(name: str, tmp_path
         assert np.abs(run(x) - by_torch(of, x)).max() < 1e-5
 
 
-def test_the_network_of_the_release_has_its_own_widths_and_relus(tmp_path: Path) -> None:
-    net = Released(in_channels=1, classes=2, base_width=4, depth=2, dropout=0.0).eval().requires_grad_(False)
-    of = replace(model(FLAT), network=net)
+@pytest.mark.parametrize(("options", "kind"), [({}, "Relu"), ({"leak": 0.1, "wide_top": True}, "LeakyRelu")])
+def test_the_network_of_the_release_has_its_own_widths_and_relus(
+    tmp_path: Path, options: dict[str, Any], kind: str
+) -> None:
+    net = UNet(base_width=4, depth=2, release=True, **options)
+    of = replace(model(FLAT), network=fold_batch_norm(net).requires_grad_(False))
     write_onnx(of, tmp_path / "net.onnx")
-    assert kinds(onnx.load(tmp_path / "net.onnx")).count("Relu") == 10 + 2
+    assert kinds(onnx.load(tmp_path / "net.onnx")).count(kind) == 10 + 2
     x = tiles(net.geometry, 1, seed=3)
     assert np.abs(onnx_run(tmp_path / "net.onnx")(x) - by_torch(of, x)).max() < 1e-5
 

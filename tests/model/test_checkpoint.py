@@ -71,6 +71,20 @@ def test_round_trip(header: ModelHeader, tmp_path: Path) -> None:
         assert torch.equal(loaded.state_dict()[key], value)
 
 
+def test_kernels_in_bfloat16_are_read_as_the_nearest_float32(tmp_path: Path) -> None:
+    net = build_network(NETWORK)
+    save_model(tmp_path / "h", net.state_dict(), HEADER, overwrite=False, dtype=torch.bfloat16)
+    loaded, read = load_network(tmp_path / "h")
+    assert read == HEADER
+    stored = safetensors.torch.load_file(tmp_path / "h")
+    for key, value in net.state_dict().items():
+        found = loaded.state_dict()[key]
+        assert found.dtype == value.dtype
+        assert stored[key].dtype == (torch.bfloat16 if value.ndim > 1 else value.dtype)
+        # 8 bits of mantissa, the first of which is 1: off by at most half of 2^-7
+        torch.testing.assert_close(found, value, rtol=2**-8 if value.ndim > 1 else 0, atol=0)
+
+
 def test_the_header_cites_the_paper(tmp_path: Path) -> None:
     assert "MICCAI 2015" in read_header(saved(tmp_path / "m.safetensors")).citation
 

@@ -81,7 +81,8 @@ def empty_job(folder: Path, image: ImageSpec) -> Job:
     scaling = Scaling((0.0,), (1.0,))
     sizes: dict[str, Any] = {"tile": (16, 16), "shape": (64, 64), "block": (16, 16)}
     options: dict[str, Any] = dict.fromkeys(("rescale", "series", "table", "picture"), False) | {
-        "tta": "none"
+        "tta": "none",
+        "zoom": None,
     }
     places: dict[str, Any] = {"scratch": str(folder), "labels": str(folder), "probabilities": None}
     return Job(image, 0, "key", ObjectConfig(), scaling, **sizes, **options, **places)

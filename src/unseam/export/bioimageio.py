@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from unseam.axes import times
 from unseam.decisions import to_labels
 from unseam.draw import display, overlay
-from unseam.errors import InputError, OutputError
+from unseam.errors import ConfigError, InputError, OutputError
 from unseam.export.agreement import OnStep, Written, nobody, refuse_difference
 from unseam.export.frame import frame_of
 from unseam.export.onnx import OPSET, onnx_model, onnx_run
@@ -33,7 +33,6 @@ from unseam.io.images import write_png, write_tiff
 from unseam.io.source import array_source
 from unseam.normalize import Normalization
 from unseam.prediction import Model
-from unseam.preprocess import Preprocessing
 
 KEPT = {2: 256, 3: 16}
 """Pixels along each axis of the test image that are predicted for, at least."""
@@ -94,11 +93,18 @@ def write_bioimageio(
         If bioimageio.spec, onnx or onnxruntime is not installed.
     InputError, ShapeError
         If the licence is none of SPDX, the name of an author is none, or the image does not fit the model.
+    ConfigError
+        If the format has no word for how the model scales intensities.
     OutputExistsError, OutputError
         As `unseam.io.atomic.replacing`, and if the network or the package is not as it should be.
     """
     spec = need("bioimageio.spec", "onnx", "onnxruntime", extra="bioimageio")
     _refuse(package)
+    if model.header.own_normalization.method == "unit":
+        raise ConfigError(
+            "the model scales integers by the range of their type, which a bioimage.io package cannot say; "
+            "export it with --to onnx"
+        )
     path = Path(path)
     quiet = spec.ValidationContext(log_warnings=False, perform_io_checks=True)
     with (
@@ -259,7 +265,7 @@ def _input(model: Model, folder: Path) -> Any:
         axes=[m.BatchAxis(), m.ChannelAxis(channel_names=names), *space],
         test_tensor=m.FileDescr(source=folder / "test_input.npy"),
         sample_tensor=m.FileDescr(source=folder / "sample_input.tif"),
-        preprocessing=_preprocessing(model.header.normalization, AXES[net.spatial_dims]),
+        preprocessing=_preprocessing(model.header.own_normalization, AXES[net.spatial_dims]),
         pad=m.ReflectPadding(mode="reflect"),  # what is not said is not written
     )
 
@@ -293,12 +299,10 @@ def _pixel_sizes(model: Model) -> list[dict[str, Any]]:
     return [{"scale": size, "unit": "micrometer"} for size in spacing]
 
 
-def _preprocessing(normalization: Normalization | Preprocessing, letters: str) -> list[Any]:
+def _preprocessing(normalization: Normalization, letters: str) -> list[Any]:
     """Our scaling in the operations of the format: each channel of each image by itself."""
     from bioimageio.spec.model import v0_5 as m
 
-    if isinstance(normalization, Preprocessing):
-        raise InputError("this model is from a package of bioimage.io; take that package, it is one already")
     axes = [m.AxisId(letter) for letter in letters]
     if normalization.method == "percentile":
         return [

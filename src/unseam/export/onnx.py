@@ -174,10 +174,17 @@ class _Nodes:
         for key, layer in layers.named_children():
             if isinstance(layer, (nn.Conv2d, nn.Conv3d)):
                 x = self.convolution("Conv", layer, x, f"{name}.{key}")
-            elif isinstance(layer, nn.ReLU):
-                x = self.add("Relu", [x], f"{name}.{key}")
             else:
-                assert isinstance(layer, nn.Identity), layer  # where a batch norm was folded
+                x = self.activation(layer, x, f"{name}.{key}")
+        return x
+
+    def activation(self, layer: nn.Module, x: str, name: str) -> str:
+        """Append a ReLU of either kind; nothing where a batch norm was folded, or for dropout."""
+        if isinstance(layer, nn.ReLU):
+            return self.add("Relu", [x], name)
+        if isinstance(layer, nn.LeakyReLU):
+            return self.add("LeakyRelu", [x], name, alpha=layer.negative_slope)
+        assert isinstance(layer, (nn.Identity, nn.Dropout)), layer
         return x
 
     def slice(self, x: str, name: str, starts: Sequence[int], ends: Sequence[int]) -> str:
@@ -206,8 +213,7 @@ def _add_network(nodes: _Nodes, net: UNet, image: str, probabilities: str) -> No
     margins = crop_margins(net.geometry)
     for k in reversed(range(len(skips))):
         x = nodes.convolution("ConvTranspose", net.up[k], x, f"up.{k}", strides=list(net.strides[k]))
-        if getattr(net, "release", False):
-            x = nodes.add("Relu", [x], f"up.{k}.relu")
+        x = nodes.activation(net.after_up, x, f"up.{k}.relu")
         cropped = nodes.slice(skips[k], f"crop.{k}", margins[k], margins[k])
         x = nodes.add("Concat", [cropped, x], f"concat.{k}", axis=1)
         x = nodes.level(net.out[k], x, f"out.{k}")

@@ -24,6 +24,7 @@ def scaling_in_words(normalization: Normalization | Preprocessing) -> str:
         "percentile": f"percentile {normalization.lower:g} becomes 0 and percentile {normalization.upper:g} "
         "becomes 1, nothing is clipped",
         "zscore": "mean 0, standard deviation 1",
+        "unit": "integers by the range of their type, as 255 becomes 1 in 8 bits",
     }[normalization.method]
     return f"each channel scaled over the whole image: {how}; a constant channel becomes 0"
 

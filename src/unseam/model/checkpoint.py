@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from unseam.config import NetworkConfig, ObjectConfig
-from unseam.errors import ConfigError, ModelFileError, OutputError
+from unseam.errors import ConfigError, InputError, ModelFileError, OutputError
 from unseam.fingerprint import Fingerprint
 from unseam.io.atomic import replacing
 from unseam.model.unet import UNet
@@ -39,6 +39,10 @@ class ModelHeader:
     objects : how its probabilities become objects.
     spacing : pixel size it was trained on, micrometres per axis, or None.
     fingerprint : of the training images, or None.
+    diameters : smallest and largest diameter of objects, pixels of an image, that the model is made for by
+        rescaling images, unless told otherwise, so that objects become as large as it knows; None for a model
+        that takes images as they are.
+    segments : what its objects are, in words.
     training : summary of the run: iterations, seconds, scores, seed.
     unseam_version, license, citation : where it comes from, what may be done with it.
     """
@@ -49,10 +53,28 @@ class ModelHeader:
     objects: ObjectConfig
     spacing: tuple[float, ...] | None = None
     fingerprint: Fingerprint | None = None
+    diameters: tuple[float, float] | None = None
+    segments: str = ""
     training: dict[str, Any] = field(default_factory=dict)
     unseam_version: str = ""
     license: str = "as the training images allow"
     citation: str = CITATION
+
+    @property
+    def own_normalization(self) -> Normalization:
+        """How an image is scaled, where that is one of our own ways.
+
+        Raises
+        ------
+        InputError
+            If the model is from a package of another program.
+        """
+        if isinstance(self.normalization, Preprocessing):
+            raise InputError(
+                "this model is from a package of bioimage.io, which prediction takes alone; give the "
+                "model.safetensors of a run"
+            )
+        return self.normalization
 
 
 def build_network(config: NetworkConfig, generator: torch.Generator | None = None) -> UNet:
@@ -61,8 +83,18 @@ def build_network(config: NetworkConfig, generator: torch.Generator | None = Non
     return UNet(**options, generator=generator)
 
 
-def save_model(path: Path, state_dict: dict[str, Tensor], header: ModelHeader, *, overwrite: bool) -> None:
+def save_model(
+    path: Path,
+    state_dict: dict[str, Tensor],
+    header: ModelHeader,
+    *,
+    overwrite: bool,
+    dtype: torch.dtype | None = None,
+) -> None:
     """Write weights and header, atomically.
+
+    With `dtype`, as torch.bfloat16, the kernels are stored in it and the file is smaller; biases and
+    batch statistics, which are few, stay as they are. Whatever it is, they are read as float32.
 
     Raises
     ------
@@ -74,7 +106,10 @@ def save_model(path: Path, state_dict: dict[str, Tensor], header: ModelHeader, *
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    tensors = {key: value.detach().cpu().contiguous() for key, value in state_dict.items()}
+    tensors = {
+        key: value.detach().to("cpu", dtype if value.ndim > 1 else None).contiguous()
+        for key, value in state_dict.items()
+    }
     with replacing(path, overwrite=overwrite) as temporary:
         try:
             save_file(tensors, temporary, metadata={HEADER_KEY: header_json(header)})
@@ -142,7 +177,8 @@ def parse_header(path: Path | str, text: str) -> ModelHeader:
         document["network"] = NetworkConfig(**_tuples(document["network"]))
         document["normalization"] = Normalization(**document["normalization"])
         document["objects"] = ObjectConfig(**document["objects"])
-        document["spacing"] = tuple(document["spacing"]) if document["spacing"] else None
+        for name in ("spacing", "diameters"):
+            document[name] = tuple(document[name]) if document.get(name) else None
         if document["fingerprint"]:
             document["fingerprint"] = Fingerprint.from_dict(document["fingerprint"])
         return ModelHeader(**document)

@@ -18,10 +18,12 @@ from unseam.instances import label_class_regions
 from unseam.io.source import Source, array_source
 from unseam.measure import ObjectTable, measure
 from unseam.model.checkpoint import ModelHeader, load_network
+from unseam.model.finding import find_model
 from unseam.model.unet import UNet, fold_batch_norm
 from unseam.normalize import MapParts
 from unseam.packages.files import is_package
 from unseam.packages.load import load_package
+from unseam.prediction.diameter import Sized, check_diameter, find_size, is_found, zoom_of
 from unseam.prediction.region import Prepared, predict_region, prepare, whole_of
 from unseam.prediction.tiles import TTA, Network, plan_image, symmetries, tile_function
 from unseam.tiling import TileFunction, apply_tiled
@@ -41,6 +43,8 @@ class Segmentation:
     image : ndarray, (C, *spatial)
         What was segmented.
     task : "instances" or "semantic".
+    zoom : how many times the image was rescaled by the size of its objects, or None.
+    diameter : of its objects, pixels, as given or found for that; None where none was asked for, or found.
     """
 
     labels: NDArray[np.int32]
@@ -48,6 +52,8 @@ class Segmentation:
     spacing: tuple[float, ...] | None
     image: NDArray[Any]
     task: str
+    zoom: float | None = None
+    diameter: float | None = None
 
     def table(self) -> ObjectTable:
         """One row per object: place, size, shape, intensities, mean probability; see `unseam.measure`."""
@@ -101,6 +107,8 @@ class Model:
         tta: str = "none",
         spacing: Sequence[float] | None = None,
         rescale: bool = True,
+        diameter: float | str | None = None,
+        zoom: float | None = None,
         on_tile: Callable[[int, int], None] | None = None,
     ) -> Segmentation:
         """Segment an image of any size.
@@ -118,6 +126,11 @@ class Model:
         rescale : bool
             Whether an image whose pixels are more than a tenth larger or smaller than those the model learned
             on is brought to their size for the network; labels and probabilities keep the image's own pixels.
+        diameter : float or "auto", optional
+            Of the objects, pixels of the image, by which it is rescaled whatever its pixel size. "auto" finds
+            it; that is the default of models that are made for images of any scale (`header.diameters`).
+        zoom : float, optional
+            How many times the image is rescaled for the network, whatever the diameter.
         on_tile : callable, optional
             Called with (tiles done, tiles in all).
 
@@ -126,14 +139,42 @@ class Model:
         ShapeError
             If axes or channels do not fit the model, or the image is empty.
         InputError
-            If a pixel is NaN or infinite, or `tta` is unknown or does not fit the network.
+            If a pixel is NaN or infinite, `tta` is unknown or does not fit the network, or `diameter` or
+            `zoom` is out of its range.
         """
         channels = self._with_channels(np.asarray(image))
         size = tuple(float(s) for s in spacing) if spacing else None
-        prepared = self.prepare(array_source(channels, spacing=size), tile=tile, tta=tta, rescale=rescale)
-        probabilities = predict_region(prepared, whole_of(channels.shape[1:]), on_tile=on_tile)
+        source = array_source(channels, spacing=size)
+        sized = Sized(zoom)
+        if zoom is None:
+            sized = self.sized(source, diameter, rescale=rescale, tta=tta, on_tile=on_tile)
+        prepared = self.prepare(source, tile=tile, tta=tta, rescale=rescale, zoom=sized.zoom)
+        probabilities = sized.probabilities
+        if probabilities is None:
+            probabilities = predict_region(prepared, whole_of(source.shape), on_tile=on_tile)
         labels = to_labels(probabilities, prepared.task, prepared.objects)
-        return Segmentation(labels, probabilities, size, channels, self.header.task)
+        return Segmentation(
+            labels, probabilities, size, channels, self.header.task, sized.zoom, sized.diameter
+        )
+
+    def sized(
+        self,
+        image: Source,
+        diameter: float | str | None = None,
+        *,
+        rescale: bool = True,
+        tta: str = "none",
+        on_tile: Callable[[int, int], None] | None = None,
+    ) -> Sized:
+        """How an image is rescaled by the size of its objects; options and errors as of `predict`."""
+        self.check_channels(image)
+        check_diameter(self.header, diameter, rescale=rescale)
+        if isinstance(diameter, (int, float)):
+            return Sized(zoom_of(self.header, diameter), diameter)
+        if diameter is None and not is_found(self.header, image, rescale=rescale):
+            return Sized()
+        function = self.tile_function(tta)
+        return find_size(self.network, self.header, function, image, on_tile=on_tile)
 
     def prepare(
         self,
@@ -142,6 +183,7 @@ class Model:
         tile: int | str = "auto",
         tta: str = "none",
         rescale: bool = True,
+        zoom: float | None = None,
         memory: float | None = None,
         map_parts: MapParts = map,
     ) -> Prepared:
@@ -150,7 +192,7 @@ class Model:
         Parameters
         ----------
         image : Source
-        tile, tta, rescale
+        tile, tta, rescale, zoom
             As in `predict`.
         memory : float, optional
             Bytes that one tile may take with `tile="auto"`.
@@ -168,7 +210,15 @@ class Model:
             image.read, image.shape, channels=image.channels, dtype=image.dtype, map_parts=map_parts
         )
         return prepare(
-            self.network, self.header, function, image, scaling, tile=tile, rescale=rescale, memory=memory
+            self.network,
+            self.header,
+            function,
+            image,
+            scaling,
+            tile=tile,
+            rescale=rescale,
+            zoom=zoom,
+            memory=memory,
         )
 
     def probabilities(
@@ -235,23 +285,22 @@ def load_model(path: str | Path, *, device: str = "auto") -> Model:
     Parameters
     ----------
     path : str or Path
-        The .safetensors file, or the folder of the run that made it; or a bioimage.io package, packed or not,
-        with ONNX weights or those of a `unseam.UNet`.
+        The .safetensors file, the folder of the run that made it, or the name of a model, as "nuclei"; see
+        `unseam.model.finding.find_model`. Or a bioimage.io package, packed or not, with ONNX weights or those
+        of a `unseam.UNet`.
     device : str
         "auto", "cpu" or "cuda".
 
     Raises
     ------
     ModelFileError
-        If the file is missing, cut short, no model, or of a newer version.
+        If the file is missing, cut short, no model, or of a newer version, or the name unknown.
     MissingExtraError
         If a package takes an optional one.
     """
-    path = Path(path)
-    if is_package(path):
-        return from_package(path, choose_device(device))
-    if path.is_dir():
-        path = path / "model.safetensors"
+    if is_package(Path(path)):
+        return from_package(Path(path), choose_device(device))
+    path = find_model(path)
     net, header = load_network(path)
     return replace(ready(net, header, choose_device(device)), path=path)
 

@@ -66,7 +66,7 @@ class Job:
     model : key of the model, under which `hold_model` keeps it in each process.
     objects : how probabilities become objects, in the model's pixels.
     scaling : of the intensities of this image.
-    tile, tta, rescale : as `Model.predict`.
+    tile, tta, rescale, zoom : as `Model.predict`.
     shape, block : of the image and of its blocks.
     scratch : folder for what is between the passes.
     labels : the array that the labels are written to.
@@ -84,6 +84,7 @@ class Job:
     tile: tuple[int, ...]
     tta: str
     rescale: bool
+    zoom: float | None
     shape: tuple[int, ...]
     block: tuple[int, ...]
     scratch: str
@@ -165,4 +166,5 @@ def prepared_of(job: Job) -> Prepared:
         job.scaling,
         tile=job.tile,
         rescale=job.rescale,
+        zoom=job.zoom,
     )

@@ -142,7 +142,8 @@ class _Run:
         """What decides the result, to be compared when the work is gone on with."""
         wanted, first = self.wanted, self.sources[0]
         options = {
-            key: getattr(wanted, key) for key in ("tile", "tta", "rescale", "block", "memory", "version")
+            key: getattr(wanted, key)
+            for key in ("tile", "tta", "rescale", "zoom", "block", "memory", "version")
         }
         return {
             "model": self.key,
@@ -160,7 +161,7 @@ class _Run:
     def _plan(self, decided: Mapping[str, Any] | None) -> StreamPlan:
         """The plan; of work gone on with the same blocks and tiles, whatever memory is free today."""
         wanted, at_once = self.wanted, self.executor.at_once
-        options: dict[str, Any] = {"rescale": wanted.rescale, "at_once": at_once}
+        options: dict[str, Any] = {"rescale": wanted.rescale, "zoom": wanted.zoom, "at_once": at_once}
         if decided is None:
             plan = plan_stream(
                 self.model,
@@ -201,6 +202,7 @@ class _Run:
             tile=plan.tile,
             tta=self.wanted.tta,
             rescale=self.wanted.rescale,
+            zoom=self.wanted.zoom,
             shape=plan.shape,
             block=plan.block,
             scratch=str(folder),

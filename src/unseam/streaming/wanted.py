@@ -17,7 +17,7 @@ class Wanted:
     ----------
     out : where the labels go, ending in .zarr; probabilities and table go beside it.
     save : some of labels, probabilities, table, parquet and overlay; labels are always written.
-    tile, tta, rescale : as `Model.predict`.
+    tile, tta, rescale, zoom : as `Model.predict`.
     block, memory : as `plan_stream`.
     version : of OME-Zarr, "0.4" or "0.5".
     overwrite : whether results that are there may be replaced, and half-done work of another command.
@@ -29,6 +29,7 @@ class Wanted:
     tile: int | str = "auto"
     tta: str = "none"
     rescale: bool = True
+    zoom: float | None = None
     block: int | None = None
     memory: int | None = None
     version: str = "0.5"

@@ -12,6 +12,7 @@ from unseam.errors import InputError, OutputError, OutputExistsError, UnseamErro
 from unseam.io.images import SUFFIXES, TIFF_SUFFIXES, list_images, stem
 from unseam.io.select import parse_selection
 from unseam.prediction import Model, plan_image
+from unseam.prediction.diameter import check_diameter
 from unseam.streaming.job import ImageSpec
 from unseam.streaming.plan import base_bytes
 from unseam.streaming.wanted import Wanted
@@ -40,6 +41,7 @@ class Options:
     axes, pixel_size : for files that do not state them.
     select : the part of each image that is meant, as "t=0, c=1, level=0, y=0:4096".
     tile, tta, rescale : as `Model.predict`.
+    diameter : of the objects, pixels, or "auto", as `Model.predict`.
     memory : bytes that streaming may take; images that need more at once are streamed.
     block : pixels per axis of the blocks of a streamed image.
     version : of OME-Zarr, for what is written of streamed images.
@@ -54,6 +56,7 @@ class Options:
     tile: int | str = "auto"
     tta: str = "none"
     rescale: bool = True
+    diameter: float | str | None = None
     memory: int | None = None
     block: int | None = None
     version: str = "0.5"
@@ -80,6 +83,7 @@ def check_options(model: Model, out: Path, how: Options) -> None:
         raise OutputError(f"{out} is a file; give a folder for the results")
     plan_image(model.network.geometry.grid, model.network, tile=how.tile)
     DataConfig(pixel_size=how.pixel_size)
+    check_diameter(model.header, how.diameter, rescale=how.rescale)
     if how.axes is not None:
         parse_axes(how.axes)
     parse_selection(how.select)
@@ -157,7 +161,7 @@ def spec_of(path: Path, how: Options) -> ImageSpec:
     return ImageSpec(str(path), how.axes, how.select, how.pixel_size)
 
 
-def wanted_of(path: Path, out: Path, how: Options) -> Wanted:
+def wanted_of(path: Path, out: Path, how: Options, zoom: float | None = None) -> Wanted:
     """What is asked of an image that is streamed; `out` is its output in .zarr, or the folder for it."""
     return Wanted(
         out if out.suffix == ".zarr" else out / f"{stem(path)}.zarr",
@@ -165,6 +169,7 @@ def wanted_of(path: Path, out: Path, how: Options) -> Wanted:
         tile=how.tile,
         tta=how.tta,
         rescale=how.rescale,
+        zoom=zoom,
         block=how.block,
         memory=how.memory,
         version=how.version,

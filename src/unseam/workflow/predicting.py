@@ -11,10 +11,12 @@ import numpy as np
 import torch
 
 from unseam.errors import OutputError, UnseamError
+from unseam.io.atomic import refuse_both
 from unseam.io.images import Image, read_image
 from unseam.io.open import open_sources
 from unseam.io.source import stored_whole
 from unseam.prediction import Model, Segmentation
+from unseam.prediction.diameter import Sized
 from unseam.streaming.executors import Executor
 from unseam.workflow.inputs import (
     SAVES,
@@ -30,7 +32,6 @@ from unseam.workflow.inputs import (
 from unseam.workflow.listener import Countdown, Listener, printing
 from unseam.workflow.loading import is_csv, refuse_split
 from unseam.workflow.results import remarks, write_results
-from unseam.workflow.run import refuse_both
 from unseam.workflow.streaming import executor_on, open_for, predict_streamed
 
 __all__ = ["SAVES", "Options", "Outcome", "predict_files"]
@@ -156,13 +157,14 @@ def _predict_streamed(
     model: Model, one: Todo, how: Options, listener: Listener, executor: Executor | None
 ) -> tuple[int, str]:
     image, sources = open_for(model, spec_of(one.path, how))
-    for line in remarks(model, sources[0].spacing, one.path, rescale=how.rescale):
+    sized = model.sized(sources[0], how.diameter, rescale=how.rescale, tta=how.tta)
+    for line in remarks(model, sources[0].spacing, one.path, rescale=how.rescale, sized=sized):
         listener.say(line)
     if stored_whole(sources[0]):
         listener.say(
             f"{one.path.name}: is stored in one piece, and decoded whole for its blocks; save it tiled"
         )
-    wanted = wanted_of(one.path, one.targets["labels"], how)
+    wanted = wanted_of(one.path, one.targets["labels"], how, sized.zoom)
     done = predict_streamed(model, image, wanted, listener, executor=executor)
     return done.n_objects, _noun(model)
 
@@ -171,8 +173,10 @@ def _predict_in_memory(
     model: Model, one: Todo, how: Options, on_tile: OnTile, listener: Listener
 ) -> tuple[int, str]:
     frames = _read(one.path, how).frames()
-    results = [_predict_frame(model, frame, how, on_tile) for frame in frames]
-    for line in remarks(model, results[0].spacing, one.path, rescale=how.rescale):
+    first = _predict_frame(model, frames[0], how, None, on_tile)
+    results = [first, *(_predict_frame(model, frame, how, first.zoom, on_tile) for frame in frames[1:])]
+    sized = Sized(first.zoom, first.diameter)
+    for line in remarks(model, first.spacing, one.path, rescale=how.rescale, sized=sized):
         listener.say(line)
     write_results(results, one.targets, overwrite=how.overwrite or how.resume)
     return sum(_count(result) for result in results), _noun(model)
@@ -198,13 +202,22 @@ def _on_tile(countdown: Countdown, number: int, path: Path) -> OnTile:
     return lambda done, total: countdown.done(number + done / (total + 1), path.name)
 
 
-def _predict_frame(model: Model, frame: Image, how: Options, on_tile: OnTile) -> Segmentation:
+def _predict_frame(
+    model: Model, frame: Image, how: Options, zoom: float | None, on_tile: OnTile
+) -> Segmentation:
     spacing = frame.spacing or ((how.pixel_size,) * frame.spatial_dims if how.pixel_size else None)
     data = frame.data
     if model.network.in_channels == 1 < len(data) and (data == data[:1]).all():
         data = data[:1]  # a grey picture, saved in colour
     return model.predict(
-        data, tile=how.tile, tta=how.tta, spacing=spacing, rescale=how.rescale, on_tile=on_tile
+        data,
+        tile=how.tile,
+        tta=how.tta,
+        spacing=spacing,
+        rescale=how.rescale,
+        diameter=how.diameter,
+        zoom=zoom,
+        on_tile=on_tile,
     )
 
 

@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from unseam.cli.options import new_command, overwrite
+from unseam.cli.options import model_argument, new_command, overwrite
 from unseam.cli.show import listening
 from unseam.export import SUFFIXES
 
@@ -14,7 +14,7 @@ from unseam.export import SUFFIXES
 def add(commands: Any) -> None:
     """The options of `unseam export`."""
     command = new_command(commands, "export", "write a trained model in a format that other software runs")
-    command.add_argument("model", metavar="MODEL", help="model.safetensors, or the folder of a run")
+    model_argument(command)
     command.add_argument("--to", choices=tuple(SUFFIXES), required=True, help="the format")
     endings = ", ".join(f"{suffix} for {name}" for name, suffix in SUFFIXES.items())
     command.add_argument("--out", metavar="FILE", required=True, help=f"the file; it ends in {endings}")

@@ -5,16 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from unseam.cli.options import new_command, object_changes, of_images, overwrite
+from unseam.cli.options import model_argument, new_command, object_changes, of_images, overwrite
 from unseam.cli.show import listening
 
 
 def add(commands: Any) -> None:
     """The options of `unseam predict`."""
     command = new_command(commands, "predict", "segment images with a trained model")
-    command.add_argument(
-        "model", metavar="MODEL", help="model.safetensors, the folder of a run, or a bioimage.io package"
-    )
+    model_argument(command)
     command.add_argument(
         "inputs",
         metavar="INPUT",
@@ -82,6 +80,7 @@ def run(options: Namespace) -> int:
             tile=options.tile,
             tta=options.tta,
             rescale=not options.no_rescale,
+            diameter=options.diameter,
             memory=parse_bytes(options.memory) if options.memory else None,
             block=options.block,
             version=options.ome_version,
