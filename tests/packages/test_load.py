@@ -227,6 +227,10 @@ def test_the_header_of_a_package(tmp_path: Path) -> None:
         InputError, match=r"a\.zip is a network of another program, and this takes a U-Net of unseam"
     ):
         _ = model.unet
+    with pytest.raises(
+        InputError, match=r"from a package of bioimage\.io, which prediction takes alone; give the"
+    ):
+        _ = header.own_normalization
 
 
 # State dicts of our own network

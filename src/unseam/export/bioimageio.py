@@ -33,7 +33,6 @@ from unseam.io.images import write_png, write_tiff
 from unseam.io.source import array_source
 from unseam.normalize import Normalization
 from unseam.prediction import Model
-from unseam.preprocess import Preprocessing
 
 KEPT = {2: 256, 3: 16}
 """Pixels along each axis of the test image that are predicted for, at least."""
@@ -101,8 +100,7 @@ def write_bioimageio(
     """
     spec = need("bioimageio.spec", "onnx", "onnxruntime", extra="bioimageio")
     _refuse(package)
-    assert isinstance(model.header.normalization, Normalization)
-    if model.header.normalization.method == "unit":
+    if model.header.own_normalization.method == "unit":
         raise ConfigError(
             "the model scales integers by the range of their type, which a bioimage.io package cannot say; "
             "export it with --to onnx"
@@ -267,7 +265,7 @@ def _input(model: Model, folder: Path) -> Any:
         axes=[m.BatchAxis(), m.ChannelAxis(channel_names=names), *space],
         test_tensor=m.FileDescr(source=folder / "test_input.npy"),
         sample_tensor=m.FileDescr(source=folder / "sample_input.tif"),
-        preprocessing=_preprocessing(model.header.normalization, AXES[net.spatial_dims]),
+        preprocessing=_preprocessing(model.header.own_normalization, AXES[net.spatial_dims]),
         pad=m.ReflectPadding(mode="reflect"),  # what is not said is not written
     )
 
@@ -301,12 +299,10 @@ def _pixel_sizes(model: Model) -> list[dict[str, Any]]:
     return [{"scale": size, "unit": "micrometer"} for size in spacing]
 
 
-def _preprocessing(normalization: Normalization | Preprocessing, letters: str) -> list[Any]:
+def _preprocessing(normalization: Normalization, letters: str) -> list[Any]:
     """Our scaling in the operations of the format: each channel of each image by itself."""
     from bioimageio.spec.model import v0_5 as m
 
-    if isinstance(normalization, Preprocessing):
-        raise InputError("this model is from a package of bioimage.io; take that package, it is one already")
     axes = [m.AxisId(letter) for letter in letters]
     if normalization.method == "percentile":
         return [

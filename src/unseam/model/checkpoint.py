@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from unseam.config import NetworkConfig, ObjectConfig
-from unseam.errors import ConfigError, ModelFileError, OutputError
+from unseam.errors import ConfigError, InputError, ModelFileError, OutputError
 from unseam.fingerprint import Fingerprint
 from unseam.guard.reference import GuardReference
 from unseam.io.atomic import replacing
@@ -62,6 +62,22 @@ class ModelHeader:
     unseam_version: str = ""
     license: str = "as the training images allow"
     citation: str = CITATION
+
+    @property
+    def own_normalization(self) -> Normalization:
+        """How an image is scaled, where that is one of our own ways.
+
+        Raises
+        ------
+        InputError
+            If the model is from a package of another program.
+        """
+        if isinstance(self.normalization, Preprocessing):
+            raise InputError(
+                "this model is from a package of bioimage.io, which prediction takes alone; give the "
+                "model.safetensors of a run"
+            )
+        return self.normalization
 
 
 def build_network(config: NetworkConfig, generator: torch.Generator | None = None) -> UNet:

@@ -31,7 +31,7 @@ from unseam.prediction.region import (
     prepare,
     whole_of,
 )
-from unseam.prediction.tiles import Network
+from unseam.prediction.tiles import NetworkSizes
 from unseam.tiling import TileFunction
 
 AUTO = "auto"
@@ -161,7 +161,7 @@ def is_found(header: ModelHeader, image: Source, *, rescale: bool) -> bool:
 
 
 def find_size(
-    net: Network,
+    net: NetworkSizes,
     header: ModelHeader,
     function: TileFunction,
     image: Source,

@@ -25,7 +25,7 @@ from unseam.grid import Region, slices
 from unseam.io.source import Source
 from unseam.model.checkpoint import ModelHeader
 from unseam.normalize import Scaling
-from unseam.prediction.tiles import Sized, plan_image
+from unseam.prediction.tiles import NetworkSizes, plan_image
 from unseam.resample import needed, resample, resample_at, resampled, shape_at, taps_of_pixels
 from unseam.tiling import TileFunction, TilePlan, apply_tiled, plan_tiles, settle, windowed
 
@@ -72,7 +72,7 @@ class Prepared:
 
 
 def prepare(
-    net: Sized,
+    net: NetworkSizes,
     header: ModelHeader,
     function: TileFunction,
     image: Source,

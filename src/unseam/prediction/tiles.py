@@ -27,7 +27,7 @@ Symmetry = tuple[int, tuple[int, ...]]
 """Quarter turns in the last two axes, then the axes that are mirrored."""
 
 
-class Sized(Protocol):
+class NetworkSizes(Protocol):
     """What cutting an image takes of a network, a `UNet` or another."""
 
     @property
@@ -55,7 +55,7 @@ class Sized(Protocol):
         """Whether it is known that a tile, its halo cut away, gives what the whole image would."""
 
 
-class TileNetwork(Sized, Protocol):
+class TileNetwork(NetworkSizes, Protocol):
     """A network that is no module of PyTorch."""
 
     def probabilities(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -120,7 +120,7 @@ def _averaged(
 
 
 def plan_image(
-    shape: Sequence[int], net: Sized, *, tile: int | str | tuple[int, ...], memory: float | None = None
+    shape: Sequence[int], net: NetworkSizes, *, tile: int | str | tuple[int, ...], memory: float | None = None
 ) -> TilePlan:
     """The tiles of an image; "auto" takes what `memory` (bytes; else a share of the free) allows."""
     if tile != "auto":
@@ -134,7 +134,7 @@ def plan_image(
     return largest if plan.tile_input == largest.tile_input else plan  # some take tiles of one size alone
 
 
-def tile_bytes(tile_input: Sequence[int], net: Sized) -> int:
+def tile_bytes(tile_input: Sequence[int], net: NetworkSizes) -> int:
     """About the memory that the activations of one tile take at their peak, float32.
 
     At the first level live the skip, the concatenation (two widths) and a convolution's input and output.

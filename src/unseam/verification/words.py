@@ -44,7 +44,7 @@ def details(certificate: Certificate) -> Iterator[str]:
     if broken and certificate.whole and not wrong:
         yield (
             "labels agree only because pixels in doubt are computed again, in small tiles that have edges too"
-            if any(cut.after != cut.before for cut in certificate.cuts)
+            if any(cut.double is not None or cut.after != cut.before for cut in certificate.cuts)
             else "labels agree, as no difference carries a pixel across a threshold"
         )
     for check in wrong:

@@ -20,7 +20,6 @@ from unseam.io.source import array_source
 from unseam.model.checkpoint import ModelHeader, load_network
 from unseam.model.finding import find_model
 from unseam.model.unet import UNet
-from unseam.normalize import Normalization
 from unseam.prediction.region import network_shape, whole_of
 from unseam.resample import resampled
 from unseam.workflow.loading import LoadedSet
@@ -37,14 +36,12 @@ class Base:
     ----------
     name : what it is called.
     header : what it says of itself.
-    normalization : how it scales intensities.
     weights : of its network, by name.
     digest : a number, as text, that stands for the whole file.
     """
 
     name: str
     header: ModelHeader
-    normalization: Normalization
     weights: dict[str, Tensor]
     digest: str
 
@@ -59,9 +56,8 @@ def load_base(path: str | Path) -> Base:
     """
     file = find_model(path)
     net, header = load_network(file)
-    assert isinstance(header.normalization, Normalization)  # only packages scale otherwise
     digest = hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
-    return Base(str(path), header, header.normalization, net.state_dict(), digest)
+    return Base(str(path), header, net.state_dict(), digest)
 
 
 def configured_for(base: Base, config: Config, settings: Mapping[str, Mapping[str, Any]]) -> Config:
@@ -82,7 +78,7 @@ def configured_for(base: Base, config: Config, settings: Mapping[str, Mapping[st
                 f"network.{spec.name} is {given} and {base.name} has {there}; leave it out: a run that "
                 "starts from a model has its network"
             )
-    method = base.normalization.method
+    method = base.header.own_normalization.method
     if config.data.normalization not in (Config().data.normalization, method):
         raise ConfigError(
             f"data.normalization is {config.data.normalization} and {base.name} has {method}; leave it out"

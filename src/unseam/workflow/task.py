@@ -169,7 +169,7 @@ def prepare_task(
         loaded.task,
         fp,
         digest(samples),
-        base.normalization if base else Normalization(config.data.normalization),
+        base.header.own_normalization if base else Normalization(config.data.normalization),
         device,
         uses_bfloat16(config.train.precision, device),
         preset_name,
