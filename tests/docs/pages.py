@@ -103,7 +103,7 @@ def agrees(shown: tuple[str, ...], printed: str) -> bool:
             parts.append(r"(?:.*\n)*?")
         else:
             words = re.escape(line.rstrip()).replace(r"\.\.\.", ".*")
-            parts.append(re.sub(r"\d+(?:\\\.\d+)?", r"\\d[\\d.]*", words) + r"\s*\n")
+            parts.append(re.sub(r"\d+(?:(?:\\\.|,)\d+)*", r"\\d[\\d.,]*", words) + r"\s*\n")
     return re.fullmatch("".join(parts), printed.rstrip("\n") + "\n") is not None
 
 

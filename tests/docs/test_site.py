@@ -14,8 +14,6 @@ from tests.conftest import ROOT
 from unseam.cli.parser import COMMANDS
 from unseam.config import Config
 
-pytest.importorskip("material")
-
 ELSEWHERE = re.compile(r"<(?:script|img|link|iframe)\b[^>]*\b(?:src|href)=[\"']?https?://[^>]*>")
 
 

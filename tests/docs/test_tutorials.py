@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tests.docs.pages import (
     BLOCK,
+    DOCS,
     SKIPPED_UNTIL,
     TUTORIALS,
     Block,
@@ -59,6 +60,13 @@ def test_a_tutorial_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert done > 3
 
 
+def test_the_python_of_the_method_prints_what_it_says() -> None:
+    shown = [block for block in blocks(DOCS / "method.md") if block.language == "python"]
+    assert shown
+    for block in shown:
+        run_python(block, {}, DOCS / "method.md")
+
+
 def run_python(block: Block, names: dict[str, Any], page: Path) -> None:
     """Run a block among the names of those before it; a comment after `print(...)` is what it prints."""
     promised = re.findall(r"^print\(.*\)\s+# (.*)$", block.text, re.MULTILINE)
@@ -78,7 +86,12 @@ def run_command(shown: Shown) -> None:
         output = printed.getvalue()
     else:
         run = subprocess.run(
-            shown.command, shell=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+            shown.command,
+            shell=True,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
         )
         code, output = run.returncode, run.stdout
     assert code == 0, f"$ {shown.command}\n{output}"
