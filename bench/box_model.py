@@ -2,9 +2,11 @@
 
     python bench/box_model.py file RUN --out FILE.safetensors [--scores scores.json]
     python bench/box_model.py half RUN FILE.safetensors PAIRS.csv --json half.json
+    python bench/box_model.py chosen RUN
 
 `file` writes the weights in bfloat16, with the header of a model for images of any scale; `half` says what
-bfloat16 changes on the images that were trained on. bench/box_model.sh calls both.
+bfloat16 changes on the images that were trained on; `chosen` prints what a run chose on its held-out images,
+for one that holds none out. bench/box_model.sh calls them.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import torch
 
 import unseam
 from unseam.io.images import read_image, read_labels
-from unseam.model.checkpoint import load_network, save_model
+from unseam.model.checkpoint import load_network, read_header, save_model
 from unseam.workflow.evaluation import evaluate
 from unseam.workflow.loading import pair_files
 
@@ -65,6 +67,14 @@ def compare_halves(run: Path, file: Path, csv: Path) -> dict[str, float]:
     return {"images": len(pairs), **ap50, "dice_between": between.dice, "ap50_between": between.ap50}
 
 
+def chosen(run: Path) -> str:
+    """Options of `unseam train` for the way to objects that a run chose on its held-out images."""
+    objects = read_header(run / "model.safetensors").objects
+    names = ("threshold", "low_threshold", "split", "split_size", "grow")
+    values = {name: getattr(objects, name) for name in names}
+    return " ".join(f"--set objects.{name}={value}" for name, value in values.items() if value is not None)
+
+
 def main() -> None:
     """Do what is asked for."""
     parser = argparse.ArgumentParser(
@@ -80,7 +90,11 @@ def main() -> None:
     half.add_argument("file", type=Path)
     half.add_argument("pairs", type=Path)
     half.add_argument("--json", type=Path, required=True)
+    acts.add_parser("chosen").add_argument("run", type=Path)
     options = parser.parse_args()
+    if options.act == "chosen":
+        print(chosen(options.run))
+        return
     if options.act == "file":
         write_file(options.run, options.out, options.scores)
         return

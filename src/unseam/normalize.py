@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from unseam.errors import ConfigError, InputError
 from unseam.grid import BlockGrid, Region, slices
 
-METHODS = ("percentile", "zscore", "none")
+METHODS = ("percentile", "zscore", "unit", "none")
 PART = {1: 2**22, 2: 2048, 3: 160}
 """Pixels per axis of the parts that an image is fitted in: always the same, so that sums round alike."""
 DIGIT_BITS = 16
@@ -55,8 +55,9 @@ class Normalization:
     Attributes
     ----------
     method : str
-        "percentile": `lower` becomes 0 and `upper` 1, nothing is clipped. "zscore": mean 0, deviation 1.
-        "none": as it is. Each channel by itself, over the whole image.
+        "percentile": `lower` becomes 0 and `upper` 1, nothing is clipped; 0 and 100 are smallest and largest.
+        "zscore": mean 0, deviation 1. "unit": integers by the range of their type, as 255 becomes 1 in 8
+        bits, floats as they are. "none": as it is. Each channel by itself, over the whole image.
     lower, upper : float
         Percentiles, 0 to 100.
 
@@ -128,6 +129,9 @@ class Normalization:
             _check_finite(image)
         if self.method == "none":
             return Scaling((0.0,) * channels, (1.0,) * channels)
+        if self.method == "unit":
+            low, high = _range(dtype)
+            return Scaling((low,) * channels, (high - low,) * channels)
         pairs = self._percentiles(image) if self.method == "percentile" else _mean_and_deviation(image)
         return Scaling(tuple(offset for offset, _ in pairs), tuple(scale for _, scale in pairs))
 
@@ -164,6 +168,14 @@ class _Image:
     def each(self, function: Callable[[Array], Any]) -> Iterable[Any]:
         """The results of `function` for each part, in order."""
         return self.map_parts(lambda region: function(self.read(region)), self.regions)
+
+
+def _range(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Smallest and largest value of an integer type; of others what is taken to be black and white."""
+    if dtype.kind not in "iu":
+        return 0.0, 1.0
+    limits = np.iinfo(dtype)
+    return float(limits.min), float(limits.max)
 
 
 def _check_finite(image: _Image) -> None:

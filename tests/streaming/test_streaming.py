@@ -99,6 +99,7 @@ def test_any_block_gives_the_labels_of_the_whole_image(
         {"threshold": 0.4, "grow": 3, "low_threshold": 0.1},
         {"threshold": 0.45, "grow": 0, "min_size": 0, "fill_holes": False},
         {"threshold": 0.55, "grow": 2, "low_threshold": 0.0, "min_size": 40},
+        {"threshold": 0.4, "grow": 1, "low_threshold": 0.2, "split": 0.5, "split_size": 3},
     ],
 )
 def test_any_way_to_objects(model: Model, cells: ImageSpec, tmp_path: Path, objects: dict[str, Any]) -> None:

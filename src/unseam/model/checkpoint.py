@@ -19,6 +19,8 @@ from unseam.model.unet import UNet
 from unseam.normalize import Normalization
 
 FORMAT_VERSION = 1
+HEADER_KEY = "unseam_model"
+"""Under which the header stands in the metadata of a file."""
 CITATION = (
     "Ronneberger, Fischer, Brox. U-Net: Convolutional Networks for Biomedical Image Segmentation. "
     "MICCAI 2015. doi:10.1007/978-3-319-24574-4_28"
@@ -90,18 +92,22 @@ def save_model(
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    fingerprint = header.fingerprint.to_dict() if header.fingerprint else None
-    document = {"format_version": FORMAT_VERSION, **asdict(header), "fingerprint": fingerprint}
-    text = json.dumps(document, allow_nan=False, separators=(",", ":"))
     tensors = {
         key: value.detach().to("cpu", dtype if value.ndim > 1 else None).contiguous()
         for key, value in state_dict.items()
     }
     with replacing(path, overwrite=overwrite) as temporary:
         try:
-            save_file(tensors, temporary, metadata={"unseam_model": text})
+            save_file(tensors, temporary, metadata={HEADER_KEY: header_json(header)})
         except SafetensorError as error:  # which is no OSError, though the disk is full
             raise OutputError(f"cannot write {path}: {error}; nothing was changed") from error
+
+
+def header_json(header: ModelHeader) -> str:
+    """The header as it stands in a file."""
+    fingerprint = header.fingerprint.to_dict() if header.fingerprint else None
+    document = {"format_version": FORMAT_VERSION, **asdict(header), "fingerprint": fingerprint}
+    return json.dumps(document, allow_nan=False, separators=(",", ":"))
 
 
 def read_header(path: Path) -> ModelHeader:
@@ -121,9 +127,9 @@ def read_header(path: Path) -> ModelHeader:
             metadata = file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise ModelFileError(f"{path} is cut short or not a model file ({error}); copy it again") from error
-    if "unseam_model" not in metadata:
+    if HEADER_KEY not in metadata:
         raise ModelFileError(f"{path} is not a model of unseam; give the model.safetensors of a run")
-    return _parse_header(path, metadata["unseam_model"])
+    return _parse_header(path, metadata[HEADER_KEY])
 
 
 def load_network(path: Path) -> tuple[UNet, ModelHeader]:

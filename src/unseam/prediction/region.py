@@ -100,7 +100,7 @@ def prepare(
 
 
 def network_shape(
-    image: Source, wanted: Sequence[float] | None, *, rescale: bool, zoom: float | None = None
+    image: Source, wanted: Sequence[float] | None, *, rescale: bool = True, zoom: float | None = None
 ) -> tuple[int, ...]:
     """Pixels along each axis of what the network is given.
 
@@ -135,12 +135,13 @@ def check_zoom(zoom: float) -> None:
 
 def objects_at(objects: ObjectConfig, zoom: Sequence[float]) -> ObjectConfig:
     """Growth and smallest size for an image with 1 / `zoom` pixels for each pixel that the model knows."""
-    grow, size = objects.grow, objects.min_size
+    grow, size, part = objects.grow, objects.min_size, objects.split_size
     mean = math.prod(zoom) ** (1 / len(zoom))
     return replace(
         objects,
         grow=grow and max(1, round(grow / mean)),
         min_size=size and max(1, round(size / math.prod(zoom))),
+        split_size=part and max(1, round(part / math.prod(zoom))),
     )
 
 

@@ -194,7 +194,16 @@ def is_written(job: Job) -> bool:
 def clear_scratch(job: Job) -> None:
     """Give back what lies between the passes; what tables and picture are made of stays."""
     save_table(job.folder, WRITTEN, np.ones(1, bool))
-    for name in (passes.CORES, passes.GROWN, passes.FOREGROUND, "predict", "grow", "holes"):
+    for name in (
+        passes.CORES,
+        passes.PARTS,
+        passes.GROWN,
+        passes.FOREGROUND,
+        "predict",
+        "divide",
+        "grow",
+        "holes",
+    ):
         shutil.rmtree(job.folder / name, ignore_errors=True)
 
 

@@ -107,11 +107,11 @@ def double_function(model: Model, tta: str) -> TileFunction:
 def decisions_of(
     probabilities: Probabilities, task: str, objects: ObjectConfig
 ) -> NDArray[np.bool_ | np.int32]:
-    """What labels are made of, (decisions, *region): classes, or the masks of cores and of growth."""
+    """What labels are made of, (decisions, *region): classes, or the masks of cores, growth and parts."""
     if task == "semantic":
         return to_classes(probabilities)[None]
-    core, growable = to_masks(probabilities, objects)
-    return np.stack([core] if growable is None else [core, growable])
+    masks = to_masks(probabilities, objects)
+    return np.stack([mask for mask in (masks.core, masks.growable, masks.part) if mask is not None])
 
 
 def _result(prepared: Prepared, cut: Cut, on_work: OnWork) -> _Result:
