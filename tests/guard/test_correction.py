@@ -41,4 +41,4 @@ def test_what_is_tried() -> None:
 
 
 def test_words() -> None:
-    assert str(NONE) == "nothing" and str(Correction(channels=(2, 1, 0))) == "channels in the order 2, 1, 0"
+    assert str(NONE) == "nothing" and str(Correction(channels=(2, 1, 0))) == "channels in the order 2 1 0"

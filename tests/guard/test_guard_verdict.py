@@ -64,6 +64,7 @@ def test_in_range_and_corrected() -> None:
 def test_the_farthest_comes_first_and_the_pixel_size_before_all() -> None:
     verdict = compare(REFERENCE, seen(noise=[3, 0], channels=[9, 0, 0]), pixels="pixels of 1 µm")
     assert verdict.outside == ("pixel size", "channels", "noise")
+    assert verdict.short == "outside: pixel size; channels; noise"
     assert str(verdict).startswith("outside what the model was trained on: pixels of 1 µm; channels relate")
     assert compare(REFERENCE, seen(contrast=0, noise=[9, 0])).reasons == ("all its pixels are alike",)
 

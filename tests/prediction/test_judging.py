@@ -183,7 +183,7 @@ def test_exchanged_channels_are_put_in_order() -> None:
     found = find_correction(model, array_source(plain[[2, 1, 0]]))
     assert found == Correction(channels=(2, 1, 0))
     verdict = model.predict(plain[[2, 1, 0]], correction=found).verdict
-    assert verdict is not None and verdict.short == "corrected: channels in the order 2, 1, 0"
+    assert verdict is not None and verdict.short == "corrected: channels in the order 2 1 0"
 
 
 def test_what_nothing_brings_into_range_is_left_as_it_is(model: Model) -> None:

@@ -44,7 +44,7 @@ class Correction:
         if self.inverted:
             words.append("inverted")
         if self.channels is not None:
-            words.append(f"channels in the order {', '.join(str(c) for c in self.channels)}")
+            words.append(f"channels in the order {' '.join(str(c) for c in self.channels)}")
         if self.zoom is not None:
             words.append(f"rescaled {self.zoom:.3g} times")
         return " and ".join(words) or "nothing"

@@ -46,10 +46,10 @@ class Verdict:
 
     @property
     def short(self) -> str:
-        """A few words, for a column of a table."""
+        """A few words, for a column of a table, without a comma."""
         if self.status == CORRECTED:
             return f"{CORRECTED}: {self.correction}"
-        return f"{OUTSIDE}: {', '.join(self.outside)}" if self.outside else IN_RANGE
+        return f"{OUTSIDE}: {'; '.join(self.outside)}" if self.outside else IN_RANGE
 
     def __str__(self) -> str:
         if self.status == CORRECTED:
