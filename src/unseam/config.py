@@ -77,7 +77,9 @@ class DataConfig(Section):
         0.15, "share of the images held out to choose the best model", low=0, high=0.9
     )
     normalization: str = setting(
-        "percentile", "how intensities are scaled, per image", choices=("percentile", "zscore", "none")
+        "percentile",
+        "how intensities are scaled, per image",
+        choices=("percentile", "zscore", "unit", "none"),
     )
 
 
@@ -94,6 +96,9 @@ class NetworkConfig(Section):
     kernels: tuple[tuple[int, ...], ...] | None = setting(None, "convolution kernel of each level, per axis")
     batch_norm: bool = setting(True, "batch norm after each convolution, folded for prediction")
     dropout: float = setting(0.0, "dropout at the end of the contracting path", low=0, high=0.99)
+    release: bool = setting(False, "the variant that the authors released in 2015")
+    wide_top: bool = setting(False, "twice the channels at the last level of the expanding path")
+    leak: float = setting(0.0, "slope of ReLU below 0", low=0, high=0.99)
 
 
 @dataclass(frozen=True)
@@ -172,6 +177,10 @@ class ObjectConfig(Section):
     low_threshold: float | None = setting(
         None, "probability above which objects grow to their full outline", low=0, high=1
     )
+    split: float | None = setting(
+        None, "probability above which the parts of one object are told apart; 0 is never", low=0, high=1
+    )
+    split_size: int | None = setting(None, "pixels that each such part has at least", low=1)
     min_size: int | None = setting(None, "objects below this many pixels are removed", low=0)
     fill_holes: bool = setting(True, "fill the holes of objects")
     grow: int | None = setting(

@@ -9,10 +9,13 @@ from pathlib import Path
 from unseam.axes import parse_axes
 from unseam.config import DataConfig
 from unseam.errors import InputError, OutputError, OutputExistsError, UnseamError
+from unseam.guard.correction import NONE, Correction
 from unseam.io.annotations.save import OUTLINES
 from unseam.io.images import SUFFIXES, TIFF_SUFFIXES, list_images, stem
 from unseam.io.select import parse_selection
 from unseam.prediction import Model, plan_image
+from unseam.prediction.adapting import require_statistics
+from unseam.prediction.diameter import check_diameter
 from unseam.streaming.job import ImageSpec
 from unseam.streaming.plan import base_bytes
 from unseam.streaming.wanted import Wanted
@@ -44,6 +47,8 @@ class Options:
     axes, pixel_size : for files that do not state them.
     select : the part of each image that is meant, as "t=0, c=1, level=0, y=0:4096".
     tile, tta, rescale : as `Model.predict`.
+    diameter : of the objects, pixels, or "auto", as `Model.predict`.
+    adapt : correct images that are unlike the training images, where that brings them into range.
     memory : bytes that streaming may take; images that need more at once are streamed.
     block : pixels per axis of the blocks of a streamed image.
     version : of OME-Zarr, for what is written of streamed images.
@@ -58,6 +63,8 @@ class Options:
     tile: int | str = "auto"
     tta: str = "none"
     rescale: bool = True
+    diameter: float | str | None = None
+    adapt: bool = False
     memory: int | None = None
     block: int | None = None
     version: str = "0.5"
@@ -90,6 +97,9 @@ def check_options(model: Model, out: Path, how: Options) -> None:
         raise OutputError(f"{out} is a file; give a folder for the results")
     plan_image(model.network.geometry.grid, model.network, tile=how.tile)
     DataConfig(pixel_size=how.pixel_size)
+    check_diameter(model.header, how.diameter, rescale=how.rescale)
+    if how.adapt:
+        require_statistics(model)
     if how.axes is not None:
         parse_axes(how.axes)
     parse_selection(how.select)
@@ -167,7 +177,9 @@ def spec_of(path: Path, how: Options) -> ImageSpec:
     return ImageSpec(str(path), how.axes, how.select, how.pixel_size)
 
 
-def wanted_of(path: Path, out: Path, how: Options) -> Wanted:
+def wanted_of(
+    path: Path, out: Path, how: Options, zoom: float | None = None, correction: Correction = NONE
+) -> Wanted:
     """What is asked of an image that is streamed; `out` is its output in .zarr, or the folder for it."""
     return Wanted(
         out if out.suffix == ".zarr" else out / f"{stem(path)}.zarr",
@@ -175,6 +187,8 @@ def wanted_of(path: Path, out: Path, how: Options) -> Wanted:
         tile=how.tile,
         tta=how.tta,
         rescale=how.rescale,
+        zoom=correction.zoom or zoom,
+        correction=correction,
         block=how.block,
         memory=how.memory,
         version=how.version,

@@ -19,15 +19,26 @@ from unseam.io.annotations.save import OUTLINES, with_measurements, write_outlin
 from unseam.io.images import write_png, write_tiff
 from unseam.measure import ObjectTable
 from unseam.prediction import Model, Segmentation
+from unseam.prediction.diameter import Sized
 from unseam.prediction.region import LARGEST_DIFFERENCE
 
 VERY_DIFFERENT = 4.0
 """A pixel size this many times the model's, or less than one in so many, is rather a mistake."""
 
 
-def remarks(model: Model, spacing: Sequence[float] | None, path: Path, *, rescale: bool) -> Iterator[str]:
-    """What a person should know about the pixel size of an image and that of a model, a line each."""
+def remarks(
+    model: Model,
+    spacing: Sequence[float] | None,
+    path: Path,
+    *,
+    rescale: bool,
+    sized: Sized,
+) -> Iterator[str]:
+    """What a person should know about the size of an image's pixels or objects, a line each."""
     trained = model.header.spacing
+    if sized.zoom is not None:
+        yield f"{path.name}: {_of_size(model, sized, known=bool(trained and spacing))}"
+        return
     if trained is None:
         return
     if spacing is None or len(spacing) != len(trained):
@@ -46,6 +57,20 @@ def remarks(model: Model, spacing: Sequence[float] | None, path: Path, *, rescal
         yield f"{known}; objects of another size may be missed without rescaling"
     if apart > math.log(VERY_DIFFERENT):
         yield f"{path.name}: that is very different; check that the pixel size is right, or give --pixel-size"
+
+
+def _of_size(model: Model, sized: Sized, *, known: bool) -> str:
+    """What was done because of the size of objects; `known` says whether there are pixel sizes."""
+    if sized.diameter is None:
+        return "no objects are found in its middle; not rescaled: --diameter says how large they are, pixels"
+    done = "not rescaled" if sized.zoom == 1 else f"rescaled {sized.zoom:.2g} times"
+    line = f"objects of about {sized.diameter:.3g} px: {done} for the network"
+    if known:
+        line += ", whatever its pixel size"
+    low, high = model.header.diameters or (0.0, math.inf)
+    if not low <= sized.diameter <= high:
+        line += f"; the model is made for {low:g} to {high:g} px, check the result"
+    return line
 
 
 def _sizes(spacing: Sequence[float]) -> str:

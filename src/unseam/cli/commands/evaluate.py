@@ -16,7 +16,9 @@ def add(commands: Any) -> None:
     command.add_argument("true", metavar="TRUE", help="true labels: a file or a folder")
     command.add_argument("pred", metavar="PRED", help="predicted labels: a file or a folder")
     command.add_argument("--images", metavar="DIR", help="the images, to be seen in the report")
-    command.add_argument("--model", metavar="MODEL", help="the model or run, to be described in the report")
+    command.add_argument(
+        "--model", metavar="MODEL", help="the model, its run or its name, to be described in the report"
+    )
     command.add_argument("--json", metavar="FILE", help="write the scores here")
     command.add_argument("--report", metavar="FILE", help="write a page with pictures here, .html")
     config_options(command, DataConfig, only=LABEL_OPTIONS)
