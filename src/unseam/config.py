@@ -51,6 +51,22 @@ class DataConfig(Section):
         flag=True,
     )
     ignore: int | None = setting(None, "label value of pixels whose truth is unknown", flag=True)
+    background: int | None = setting(
+        None,
+        "label value of background where 0 is unlabelled, and so unknown, as in scribbles",
+        low=0,
+        flag=True,
+    )
+    class_names: str | None = setting(
+        None, "names of class 1, 2, ... in annotations, with commas; sorted where not given", flag=True
+    )
+    point_radius: float = setting(3.0, "radius of the disk that a point becomes, pixels", low=0, flag=True)
+    point_ring: float = setting(
+        6.0,
+        "radius of the unknown ring around it; it ends halfway to the next point",
+        low=0,
+        flag=True,
+    )
     pixel_size: float | None = setting(
         None, "pixel size of images that do not state one, micrometres", low=1e-6, flag=True
     )

@@ -166,6 +166,14 @@ class ImageParts:
         return self.map_parts(lambda region: function(self.read(region)), self.regions)
 
 
+def _range(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Smallest and largest value of an integer type; of others what is taken to be black and white."""
+    if dtype.kind not in "iu":
+        return 0.0, 1.0
+    limits = np.iinfo(dtype)
+    return float(limits.min), float(limits.max)
+
+
 def in_parts(
     read: Read,
     shape: Sequence[int],
@@ -187,14 +195,6 @@ def in_parts(
     if dtype.kind not in "biu":
         _check_finite(image)
     return image
-
-
-def _range(dtype: np.dtype[Any]) -> tuple[float, float]:
-    """Smallest and largest value of an integer type; of others what is taken to be black and white."""
-    if dtype.kind not in "iu":
-        return 0.0, 1.0
-    limits = np.iinfo(dtype)
-    return float(limits.min), float(limits.max)
 
 
 def _check_finite(image: ImageParts) -> None:

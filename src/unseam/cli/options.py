@@ -25,8 +25,8 @@ def model_argument(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "model",
         metavar="MODEL",
-        help="name of a model that `unseam models` lists, a model file, the folder of a run, or a package of "
-        "bioimage.io",
+        help="name of a model that `unseam models` lists, a model file, the folder of a run, or a "
+        "bioimage.io package",
     )
 
 
@@ -124,13 +124,14 @@ def object_changes(options: Namespace) -> dict[str, Any]:
     return changes
 
 
+LABEL_OPTIONS = ("task", "ignore", "background", "class_names", "point_radius", "point_ring", "axes")
+"""Fields of `DataConfig` that say what labels mean."""
+
+
 def data_config(options: Namespace) -> DataConfig:
-    return DataConfig(
-        task=options.task or "auto",
-        ignore=options.ignore,
-        pixel_size=options.pixel_size,
-        axes=options.axes,
-    )
+    """What labels and images are, by the options of a command; what was not given keeps its default."""
+    given = {spec.name: getattr(options, spec.name, None) for spec in fields(DataConfig)}
+    return DataConfig(**{name: value for name, value in given.items() if value is not None})
 
 
 def number(value: float | int | None) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor
 from unseam.config import NetworkConfig, ObjectConfig
 from unseam.errors import ConfigError, InputError, ModelFileError, OutputError
 from unseam.fingerprint import Fingerprint
+from unseam.guard.reference import GuardReference
 from unseam.io.atomic import replacing
 from unseam.model.unet import UNet
 from unseam.normalize import Normalization
@@ -44,6 +45,7 @@ class ModelHeader:
         that takes images as they are.
     segments : what its objects are, in words.
     training : summary of the run: iterations, seconds, scores, seed.
+    guard : statistics of the training images, or None.
     unseam_version, license, citation : where it comes from, what may be done with it.
     """
 
@@ -56,6 +58,7 @@ class ModelHeader:
     diameters: tuple[float, float] | None = None
     segments: str = ""
     training: dict[str, Any] = field(default_factory=dict)
+    guard: GuardReference | None = None
     unseam_version: str = ""
     license: str = "as the training images allow"
     citation: str = CITATION
@@ -121,7 +124,7 @@ def header_json(header: ModelHeader) -> str:
     """The header as it stands in a file."""
     fingerprint = header.fingerprint.to_dict() if header.fingerprint else None
     document = {"format_version": FORMAT_VERSION, **asdict(header), "fingerprint": fingerprint}
-    return json.dumps(document, allow_nan=False)
+    return json.dumps(document, allow_nan=False, separators=(",", ":"))
 
 
 def read_header(path: Path) -> ModelHeader:
@@ -181,6 +184,8 @@ def parse_header(path: Path | str, text: str) -> ModelHeader:
             document[name] = tuple(document[name]) if document.get(name) else None
         if document["fingerprint"]:
             document["fingerprint"] = Fingerprint.from_dict(document["fingerprint"])
+        if document.get("guard"):
+            document["guard"] = GuardReference.from_dict(document["guard"])
         return ModelHeader(**document)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"the header of {path} cannot be understood ({error}); copy it again") from error

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from unseam.config import Config
 from unseam.decisions import to_labels
 from unseam.errors import InputError, ShapeError
-from unseam.instances import label_class_regions
+from unseam.guard.correction import NONE, Correction
 from unseam.io.source import Source, array_source
-from unseam.measure import ObjectTable, measure
 from unseam.model.checkpoint import ModelHeader, load_network
 from unseam.model.finding import find_model
 from unseam.model.unet import UNet, fold_batch_norm
@@ -24,44 +23,11 @@ from unseam.normalize import MapParts
 from unseam.packages.files import is_package
 from unseam.packages.load import load_package
 from unseam.prediction.diameter import Sized, check_diameter, find_size, is_found, zoom_of
+from unseam.prediction.guarding import judge
 from unseam.prediction.region import Prepared, predict_region, prepare, whole_of
+from unseam.prediction.segmentation import Segmentation
 from unseam.prediction.tiles import TTA, Network, plan_image, symmetries, tile_function
 from unseam.tiling import TileFunction, apply_tiled
-
-
-@dataclass(frozen=True)
-class Segmentation:
-    """The result for one image.
-
-    Attributes
-    ----------
-    labels : ndarray of int32, (*spatial)
-        Objects numbered in raster order of their first pixel, or classes; 0 is background.
-    probabilities : ndarray of float32, (classes, *spatial)
-    spacing : tuple of float or None
-        Pixel size, micrometres per axis.
-    image : ndarray, (C, *spatial)
-        What was segmented.
-    task : "instances" or "semantic".
-    zoom : how many times the image was rescaled by the size of its objects, or None.
-    diameter : of its objects, pixels, as given or found for that; None where none was asked for, or found.
-    """
-
-    labels: NDArray[np.int32]
-    probabilities: NDArray[np.float32]
-    spacing: tuple[float, ...] | None
-    image: NDArray[Any]
-    task: str
-    zoom: float | None = None
-    diameter: float | None = None
-
-    def table(self) -> ObjectTable:
-        """One row per object: place, size, shape, intensities, mean probability; see `unseam.measure`."""
-        if self.task == "instances":
-            return measure(
-                self.labels, self.image, probabilities=1 - self.probabilities[0], spacing=self.spacing
-            )
-        return measure_classes(self)
 
 
 @dataclass(frozen=True)
@@ -109,6 +75,7 @@ class Model:
         rescale: bool = True,
         diameter: float | str | None = None,
         zoom: float | None = None,
+        correction: Correction = NONE,
         on_tile: Callable[[int, int], None] | None = None,
     ) -> Segmentation:
         """Segment an image of any size.
@@ -131,6 +98,9 @@ class Model:
             it; that is the default of models that are made for images of any scale (`header.diameters`).
         zoom : float, optional
             How many times the image is rescaled for the network, whatever the diameter.
+        correction : Correction
+            What is done to the image for the network, as `unseam.prediction.adapting.find_correction` gives
+            it; its zoom takes the place of `zoom`. The table keeps the image's own intensities.
         on_tile : callable, optional
             Called with (tiles done, tiles in all).
 
@@ -144,17 +114,18 @@ class Model:
         """
         channels = self._with_channels(np.asarray(image))
         size = tuple(float(s) for s in spacing) if spacing else None
-        source = array_source(channels, spacing=size)
-        sized = Sized(zoom)
-        if zoom is None:
+        source = correction.apply(array_source(channels, spacing=size))
+        sized = Sized(correction.zoom or zoom)
+        if sized.zoom is None:
             sized = self.sized(source, diameter, rescale=rescale, tta=tta, on_tile=on_tile)
         prepared = self.prepare(source, tile=tile, tta=tta, rescale=rescale, zoom=sized.zoom)
+        verdict = judge(self.network, self.header, prepared, self.device, correction=correction)
         probabilities = sized.probabilities
         if probabilities is None:
             probabilities = predict_region(prepared, whole_of(source.shape), on_tile=on_tile)
         labels = to_labels(probabilities, prepared.task, prepared.objects)
         return Segmentation(
-            labels, probabilities, size, channels, self.header.task, sized.zoom, sized.diameter
+            labels, probabilities, size, channels, self.header.task, sized.zoom, sized.diameter, verdict
         )
 
     def sized(
@@ -340,16 +311,3 @@ def choose_device(name: str) -> torch.device:
         return torch.device(name)
     except RuntimeError:
         raise InputError(f"device is {name!r}; expected auto, cpu or cuda") from None
-
-
-def measure_classes(segmentation: Segmentation) -> ObjectTable:
-    """The table of a class map: one row per connected region of each class."""
-    classes = segmentation.labels
-    chosen = np.take_along_axis(segmentation.probabilities, classes[None].astype(np.intp), 0)[0]
-    return measure(
-        label_class_regions(classes),
-        segmentation.image,
-        probabilities=chosen,
-        spacing=segmentation.spacing,
-        classes=classes,
-    )

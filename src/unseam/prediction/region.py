@@ -51,6 +51,7 @@ class Prepared:
     resized : the same at the network's pixel size; `image` itself where that is the same.
     task, objects : what is decided; sizes in the image's own pixels.
     tile : largest output of a tile along each axis.
+    scaling : what made `image` of the intensities.
     is_local : whether tiles can differ by rounding alone, which is then settled.
     """
 
@@ -61,6 +62,7 @@ class Prepared:
     task: str
     objects: ObjectConfig
     tile: tuple[int, ...]
+    scaling: Scaling
     is_local: bool = True
 
     @property
@@ -94,6 +96,7 @@ def prepare(
         header.task,
         objects_at(header.objects, zooms) if other else header.objects,
         plan_image(shape, net, tile=tile, memory=memory).step,
+        scaling,
         net.is_local,
     )
 

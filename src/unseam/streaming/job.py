@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from unseam.config import ObjectConfig
 from unseam.grid import BlockGrid
+from unseam.guard.correction import NONE, Correction
 from unseam.io.open import open_sources
 from unseam.io.source import Source
 from unseam.normalize import Scaling
@@ -74,6 +75,7 @@ class Job:
     series : whether the arrays have a time axis.
     table : whether objects are measured.
     picture : whether a small picture is drawn.
+    correction : what is done to the image for the network.
     """
 
     image: ImageSpec
@@ -93,6 +95,7 @@ class Job:
     series: bool
     table: bool
     picture: bool
+    correction: Correction = NONE
 
     @property
     def grid(self) -> BlockGrid:
@@ -162,7 +165,7 @@ def prepared_of(job: Job) -> Prepared:
         model.network,
         model.header,
         one_at_a_time,
-        source_of(job),
+        job.correction.apply(source_of(job)),
         job.scaling,
         tile=job.tile,
         rescale=job.rescale,

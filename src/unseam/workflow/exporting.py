@@ -21,6 +21,7 @@ from unseam.export.openvino import write_openvino
 from unseam.fingerprint import Fingerprint
 from unseam.io.atomic import refuse_existing
 from unseam.io.images import read_image, stem
+from unseam.model.unet import UNet
 from unseam.normalize import Normalization
 from unseam.prediction import Model, load_model
 from unseam.workflow.listener import Listener, Step, printing
@@ -87,6 +88,8 @@ def export_model(
     for path in (out, out.with_suffix(".bin")) if to == "openvino" else (out,):
         refuse_existing(path, overwrite=overwrite)
     loaded = load_model(model, device="cpu")
+    if not isinstance(loaded.network, UNet):
+        raise InputError(f"{model} is a package of another program; only models of unseam are exported")
     listener.say(f"exporting {loaded.path} to {to}, and comparing it with PyTorch")
 
     def on_step(done: int, total: int) -> None:

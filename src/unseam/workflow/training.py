@@ -25,6 +25,7 @@ from unseam.training.distributed import World, joined, share
 from unseam.training.loop import Hooks, fit
 from unseam.training.state import State
 from unseam.workflow.finetuning import configured_for, load_base
+from unseam.workflow.guarding import reference_of
 from unseam.workflow.listener import SILENT, Listener, printing
 from unseam.workflow.loading import DEFAULT_SPLIT, Images, Labels, is_csv, load_set
 from unseam.workflow.run import Run, tensorboard_log
@@ -192,6 +193,9 @@ def _finish(run: Run, task: Task, state: State) -> Model:
         held_out_scores={name: value if np.isfinite(value) else None for name, value in scores.items()},
         chosen_on_them=["model", *chosen] if scores else [],
     )
+    learned = [sample.image for sample in (*task.train, *task.held_out)]
+    guard = reference_of(ready(net, header, task.device), learned, listener=run.listener)
+    header = replace(header, guard=guard)
     run.keep(net.state_dict(), header)
     if scores:
         named = ", ".join(f"{name} {number(value)}" for name, value in scores.items())

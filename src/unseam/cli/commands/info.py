@@ -6,9 +6,12 @@ import json
 from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unseam.cli.options import model_argument, new_command, number, pairs
+
+if TYPE_CHECKING:
+    from unseam.model.checkpoint import ModelHeader
 
 
 def add(commands: Any) -> None:
@@ -26,11 +29,13 @@ def run(options: Namespace) -> int:
     from unseam.packages.files import is_package
     from unseam.workflow.run import trained_on
 
-    if is_package(Path(options.model)):
-        return _package(Path(options.model), as_json=options.json)
+    path = Path(options.model)
+    if is_package(path):
+        return _package(path, as_json=options.json)
     header = read_header(find_model(options.model))
     if options.json:
-        print(json.dumps(asdict(header), indent=2))
+        guard = asdict(header.guard) if header.guard else None
+        print(json.dumps({**asdict(header), "guard": _counts(guard)}, indent=2))
         return 0
     network = {key: value for key, value in asdict(header.network).items() if value is not None}
     print(f"task           {header.task}{': ' if header.segments else ''}{header.segments}")
@@ -54,10 +59,26 @@ def run(options: Namespace) -> int:
         print(f"test images    {pairs({name: number(value) for name, value in tested.items()})}")
     for line in describe(header.fingerprint) if header.fingerprint else []:
         print(f"images         {line}")
+    print(f"statistics     {_statistics(header)}")
     print(f"made by        unseam {header.unseam_version}")
     print(f"licence        {header.license}")
     print(f"cite           {header.citation}")
     return 0
+
+
+def _counts(guard: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Of the statistics what people may read, without the directions."""
+    if guard is None:
+        return None
+    return {**guard, "groups": {name: {"limit": group["limit"]} for name, group in guard["groups"].items()}}
+
+
+def _statistics(header: ModelHeader) -> str:
+    """Whether a model can tell images that are unlike those it was trained on."""
+    if header.guard is None:
+        return "none: whether an image is like those it was trained on is not told"
+    n, out = header.guard.n_images, header.guard.left_out
+    return f"of {n} training images; {out} of them, compared with the others, would be called outside"
 
 
 def _package(path: Path, *, as_json: bool) -> int:

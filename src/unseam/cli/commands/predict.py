@@ -36,6 +36,12 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--split", help="of a CSV file, the rows to take, as test")
     of_images(command)
+    command.add_argument(
+        "--adapt",
+        action="store_true",
+        help="correct images that are unlike the training images, where that brings them into range: "
+        "inverted contrast, order of channels, size",
+    )
     command.add_argument("--resume", action="store_true", help="do only the images whose results are missing")
     large = command.add_argument_group("images larger than memory, in blocks (OME-Zarr, huge TIFF)")
     large.add_argument(
@@ -81,6 +87,7 @@ def run(options: Namespace) -> int:
             tta=options.tta,
             rescale=not options.no_rescale,
             diameter=options.diameter,
+            adapt=options.adapt,
             memory=parse_bytes(options.memory) if options.memory else None,
             block=options.block,
             version=options.ome_version,
