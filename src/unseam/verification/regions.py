@@ -27,7 +27,7 @@ OnWork = Callable[[float], None]
 """Takes how many more pixels the network has been given."""
 DOUBLE_COST = 6
 """About how many times longer a network takes in double precision."""
-ROUNDING_ALONE = 1e-3
+ROUNDING_ALONE = 1e-4
 """What passes for rounding in a network that computes in float32 alone, where it is known that nothing beyond
 the halo has a part in the result."""
 
