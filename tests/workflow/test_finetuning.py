@@ -96,7 +96,7 @@ def test_images_of_another_pixel_size_are_rescaled(run: Path, tmp_path: Path) ->
     assert fp is not None and own is not None and fp.shape_max == (64, 64)
     assert fp.diameter_median == pytest.approx(own.diameter_median, rel=0.2)
     assert model.header.spacing == (0.5, 0.5)
-    assert any("2 of 2 images are rescaled to 0.5 x 0.5 µm" in line for line in said)
+    assert any("2 of 2 images are rescaled to the 0.5 x 0.5 µm of" in line for line in said)
 
 
 def test_labels_are_rescaled_to_the_pixel_a_new_centre_lies_in(run: Path, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_labels_are_rescaled_to_the_pixel_a_new_centre_lies_in(run: Path, tmp_pa
 
 
 def test_objects_of_another_size_are_brought_to_what_the_model_finds(run: Path, tmp_path: Path) -> None:
-    """A model without pixel size that finds diameters: cells twice as large are halved, and it still finds them."""
+    """A model without pixel size that finds diameters: cells twice as large are halved."""
     net, header = load_network(run / "model.safetensors")
     header = replace(header, spacing=None, diameters=(4.0, 40.0), segments="cells", license="CC0")
     save_model(tmp_path / "base.safetensors", net.state_dict(), header, overwrite=False)
@@ -136,11 +136,11 @@ def test_what_is_asked_for_counts_where_it_is_the_usual_too(run: Path) -> None:
     base = load_base(run)
     other = replace(base, header=replace(base.header, normalization=Normalization("zscore")))
     given = {"data": {"normalization": "percentile"}}
-    with pytest.raises(ConfigError, match="data.normalization is percentile and .* has zscore"):
+    with pytest.raises(ConfigError, match=r"data.normalization is percentile and .* has zscore"):
         configured_for(other, configure("default", given, {}), given)
     assert configured_for(other, Config(), {}).data.normalization == "zscore"
     plain = replace(base, header=replace(base.header, network=replace(base.header.network, batch_norm=False)))
-    with pytest.raises(ConfigError, match="network.batch_norm is True and .* has False"):
+    with pytest.raises(ConfigError, match=r"network.batch_norm is True and .* has False"):
         configured_for(plain, Config(), {"network": {"batch_norm": True}})
 
 

@@ -125,7 +125,7 @@ def fitted_to(base: Base, loaded: LoadedSet) -> tuple[LoadedSet, str]:
         return loaded, ""
     sizes = " x ".join(f"{s:.3g}" for s in base.header.spacing or ())
     said = (
-        f"pixel size: {len(changed)} of {len(samples)} images are rescaled to {sizes} µm, as {base.name} has"
+        f"pixel size: {len(changed)} of {len(samples)} images are rescaled to the {sizes} µm of {base.name}"
     )
     if zoom:
         said = f"object size: images are rescaled {zoom:.2f} times, to the diameters that {base.name} knows"
