@@ -27,6 +27,11 @@ def dsb2018(folder: Path) -> Iterator[Row]:
             yield folder / f"images/{row['id']}.png", folder / f"labels/{row['id']}.tif", row["split"]
 
 
+def dsb2018_all(folder: Path) -> Iterator[Row]:
+    """All 100 images to train: for the model that comes with the package."""
+    return ((image, labels, "train") for image, labels, _ in dsb2018(folder))
+
+
 def dsb2018_he(folder: Path) -> Iterator[Row]:
     """The first nine of twelve stained images to train, the rest to test; no accuracy is claimed."""
     for number, image in enumerate(sorted((folder / "images").glob("*.png"))):
@@ -57,6 +62,7 @@ def hela_reverse(folder: Path) -> Iterator[Row]:
 
 SETS = {
     "dsb2018": ("dsb2018", dsb2018),
+    "dsb2018_all": ("dsb2018", dsb2018_all),
     "dsb2018_he": ("dsb2018_he", dsb2018_he),
     "isbi2012": ("isbi2012", isbi2012),
     "hela": ("DIC-C2DH-HeLa", hela),

@@ -50,6 +50,9 @@ def test_the_toml_of_a_section_by_hand() -> None:
         "depth = 3",
         "batch_norm = true",
         "dropout = 0.5",
+        "release = false",
+        "wide_top = false",
+        "leak = 0.0",
     ]
 
 

@@ -52,6 +52,26 @@ def test_none_changes_the_dtype_alone() -> None:
     assert scaled.tolist() == [[7.0, 300.0]] and scaled.dtype == np.float32
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.array([0, 51, 255], np.uint8), [0, 0.2, 1]),  # 51 / 255
+        (np.array([0, 13107, 65535], np.uint16), [0, 0.2, 1]),  # 13107 / 65535
+        (np.array([-128, -77, 127], np.int8), [0, 0.2, 1]),  # (-77 + 128) / 255
+        (np.array([False, True]), [0, 1]),
+        (np.array([-0.5, 0.25, 7], np.float32), [-0.5, 0.25, 7]),
+    ],
+)
+def test_unit_goes_by_the_range_of_the_number_format(values: Any, expected: list[float]) -> None:
+    np.testing.assert_allclose(Normalization("unit")(values[None])[0], expected, rtol=1e-7)
+
+
+def test_unit_looks_at_no_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_parts(monkeypatch, 7)
+    image = np.random.default_rng(0).integers(90, 120, (2, 30, 41), dtype=np.uint8)
+    assert fitted(Normalization("unit"), image) == normalize.Scaling((0.0, 0.0), (255.0, 255.0))
+
+
 def test_a_few_bright_pixels_on_black_keep_their_range() -> None:
     image = np.zeros((1, 100, 100))
     image[0, 0, 0] = 8  # one in ten thousand: both percentiles are 0
@@ -168,7 +188,7 @@ def test_parts_may_be_read_by_threads_and_bad_pixels_are_counted_over_all(
 def test_an_unknown_method() -> None:
     with pytest.raises(ConfigError) as caught:
         Normalization("minmax")
-    assert str(caught.value) == "normalization is 'minmax'; expected one of: percentile, zscore, none"
+    assert str(caught.value) == "normalization is 'minmax'; expected one of: percentile, zscore, unit, none"
 
 
 @pytest.mark.parametrize("limits", [(-1, 50), (0, 101), (60, 40), (50, 50), (float("nan"), 50)])
@@ -177,7 +197,7 @@ def test_percentiles_out_of_range(limits: tuple[float, float]) -> None:
         Normalization("percentile", *limits)
 
 
-@pytest.mark.parametrize("method", ["percentile", "zscore", "none"])
+@pytest.mark.parametrize("method", ["percentile", "zscore", "unit", "none"])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_pixel_that_is_no_number(method: str, bad: float) -> None:
     image = np.zeros((2, 4, 4), np.float32)

@@ -51,6 +51,22 @@ class DataConfig(Section):
         flag=True,
     )
     ignore: int | None = setting(None, "label value of pixels whose truth is unknown", flag=True)
+    background: int | None = setting(
+        None,
+        "label value of background where 0 is unlabelled, and so unknown, as in scribbles",
+        low=0,
+        flag=True,
+    )
+    class_names: str | None = setting(
+        None, "names of class 1, 2, ... in annotations, with commas; sorted where not given", flag=True
+    )
+    point_radius: float = setting(3.0, "radius of the disk that a point becomes, pixels", low=0, flag=True)
+    point_ring: float = setting(
+        6.0,
+        "radius of the unknown ring around it; it ends halfway to the next point",
+        low=0,
+        flag=True,
+    )
     pixel_size: float | None = setting(
         None, "pixel size of images that do not state one, micrometres", low=1e-6, flag=True
     )
@@ -61,7 +77,9 @@ class DataConfig(Section):
         0.15, "share of the images held out to choose the best model", low=0, high=0.9
     )
     normalization: str = setting(
-        "percentile", "how intensities are scaled, per image", choices=("percentile", "zscore", "none")
+        "percentile",
+        "how intensities are scaled, per image",
+        choices=("percentile", "zscore", "unit", "none"),
     )
 
 
@@ -78,6 +96,9 @@ class NetworkConfig(Section):
     kernels: tuple[tuple[int, ...], ...] | None = setting(None, "convolution kernel of each level, per axis")
     batch_norm: bool = setting(True, "batch norm after each convolution, folded for prediction")
     dropout: float = setting(0.0, "dropout at the end of the contracting path", low=0, high=0.99)
+    release: bool = setting(False, "the variant that the authors released in 2015")
+    wide_top: bool = setting(False, "twice the channels at the last level of the expanding path")
+    leak: float = setting(0.0, "slope of ReLU below 0", low=0, high=0.99)
 
 
 @dataclass(frozen=True)
@@ -155,6 +176,13 @@ class ObjectConfig(Section):
     )
     low_threshold: float | None = setting(
         None, "probability above which objects grow to their full outline", low=0, high=1
+    )
+    split: float | None = setting(
+        None, "probability above which the parts of one object are told apart; 0 is never", low=0, high=1
+    )
+    split_size: int | None = setting(None, "pixels that each such part has at least", low=1)
+    split_grow: int = setting(
+        16, "steps of one pixel that such parts grow over the rest of their object, at most", low=0
     )
     min_size: int | None = setting(None, "objects below this many pixels are removed", low=0)
     fill_holes: bool = setting(True, "fill the holes of objects")

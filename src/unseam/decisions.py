@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,9 @@ def to_labels(probabilities: NDArray[np.float32], task: str, objects: ObjectConf
         holes=objects.fill_holes,
         grow_pixels=objects.grow or 0,
         low_threshold=objects.low_threshold or 0.0,
+        split=split_of(objects),
+        split_size=objects.split_size or 1,
+        split_grow=objects.split_grow,
     )
 
 
@@ -46,10 +50,24 @@ def to_classes(probabilities: NDArray[np.float32]) -> NDArray[np.int32]:
     return classes
 
 
-def to_masks(
-    probabilities: NDArray[np.float32], objects: ObjectConfig
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_] | None]:
-    """Where the cores of objects are, and where they may grow; None for everywhere.
+@dataclass(frozen=True)
+class Masks:
+    """What objects are made of.
+
+    Attributes
+    ----------
+    core : ndarray of bool, (*spatial), where the cores of objects are.
+    growable : the same, where they may grow; None for everywhere.
+    part : the same, where the parts of cores are that are told apart; None where none are.
+    """
+
+    core: NDArray[np.bool_]
+    growable: NDArray[np.bool_] | None
+    part: NDArray[np.bool_] | None
+
+
+def to_masks(probabilities: NDArray[np.float32], objects: ObjectConfig) -> Masks:
+    """The pixels above each of the thresholds.
 
     Raises
     ------
@@ -58,8 +76,18 @@ def to_masks(
     """
     foreground = 1 - probabilities[0]
     _refuse_nan(foreground)
-    low = objects.low_threshold or 0.0
-    return foreground > _threshold(objects), foreground > low if low > 0 else None
+    low, split = objects.low_threshold or 0.0, split_of(objects)
+    return Masks(
+        foreground > _threshold(objects),
+        foreground > low if low > 0 else None,
+        foreground > split if split > 0 else None,
+    )
+
+
+def split_of(objects: ObjectConfig) -> float:
+    """The probability above which parts of objects are told apart, or 0 where they are not."""
+    split = objects.split or 0.0
+    return split if split > _threshold(objects) else 0.0
 
 
 def _refuse_nan(probabilities: NDArray[np.float32]) -> None:
@@ -117,7 +145,7 @@ def small_tiles(shape: Sequence[int], geometry: Geometry) -> TilePlan:
 
 def smallest_tile(geometry: Geometry) -> list[int]:
     """Output of such a tile: about the halo, so that neither one pixel nor many of them cost much."""
-    cells = [-(-halo // grid) * grid for halo, grid in zip(geometry.halo, geometry.grid, strict=True)]
+    cells = [-(-max(halo, 1) // grid) * grid for halo, grid in zip(geometry.halo, geometry.grid, strict=True)]
     return [max(SMALLEST_CELL, cell) for cell in cells]
 
 
@@ -129,7 +157,7 @@ def decision_margin(
         second, first = np.partition(probabilities, -2, axis=0)[-2:]
         return np.asarray((first - second) / 2)
     foreground, margin = 1 - probabilities[0], None
-    for threshold in sorted({_threshold(objects), objects.low_threshold or 0.0} - {0.0}):
+    for threshold in sorted({_threshold(objects), objects.low_threshold or 0.0, split_of(objects)} - {0.0}):
         apart = np.subtract(foreground, np.float32(threshold))
         np.abs(apart, out=apart)
         margin = apart if margin is None else np.minimum(margin, apart, out=margin)

@@ -22,12 +22,12 @@ PAPER_PATCH = (572, 572)
 PIXELS_PER_STEP = {"cpu": 270_000, "cuda": 2_000_000}
 VOLUME_OUTPUT = 60
 """Voxels along each axis that a patch of a volume labels."""
-OBJECTS = {"threshold": 0.5, "low_threshold": 0.2, "grow": 1}
+OBJECTS = {"threshold": 0.5, "low_threshold": 0.2, "grow": 1, "split": 0.0}
 """From probabilities to objects where no held-out image can choose it; see `instances.segment`."""
 TILED_TOUCH = 0.9
 TILED_BACKGROUND = 0.05
 """Objects tile the images where at least this share of them touch, and at most this share is background."""
-TILED_OBJECTS = {"threshold": 0.7, "low_threshold": 0.0, "grow": 8}
+TILED_OBJECTS = {"threshold": 0.7, "low_threshold": 0.0, "grow": 8, "split": 0.0}
 """As `OBJECTS`, where objects tile the images: hardly a pixel is background, so they grow until they meet."""
 COARSE = 1.5
 """An axis is coarse where its pixels are this many times longer than the shortest."""
@@ -126,7 +126,8 @@ def plan(
     gap = _gap(fingerprint) if config.loss.gap is None else config.loss.gap
     usual = TILED_OBJECTS if is_tiled(fingerprint) else OBJECTS
     grow = max(usual["grow"], gap // 2)
-    wanted: dict[str, Any] = {**usual, "grow": grow, "min_size": _min_size(fingerprint)}
+    sizes = {"min_size": _min_size(fingerprint), "split_size": _split_size(fingerprint)}
+    wanted: dict[str, Any] = {**usual, "grow": grow, **sizes}
     objects = replace(
         config.objects,
         **{key: value for key, value in wanted.items() if getattr(config.objects, key) is None},
@@ -247,6 +248,12 @@ def _gap(fp: Fingerprint) -> int:
 def _min_size(fp: Fingerprint) -> int:
     """Half of the smallest objects but for one in a hundred."""
     return max(1, int(fp.area_p01 / 2)) if fp.task == "instances" else 0
+
+
+def _split_size(fp: Fingerprint) -> int:
+    """A quarter of the small objects, those that nine in ten are larger than."""
+    dims, radius = fp.spatial_dims, fp.diameter_p10 / 2
+    return max(1, round(math.pi * radius**2 / 4 if dims == 2 else math.pi * radius**3 / 3))
 
 
 def network_geometry(network: NetworkConfig) -> Geometry:

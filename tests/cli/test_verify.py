@@ -65,6 +65,8 @@ def test_what_cannot_be_used(run: Run, model: Path, image: Path, tmp_path: Path)
     refused(run("verify", model, image, "--report", tmp_path / "r.txt"), "give a name that ends in .html")
     refused(run("verify", model, image, "--json", image), "exists already; give --overwrite")
     refused(run("verify", model, image, "--pixel-size", 0), "pixel_size is 0.0; it must be at least")
+    refused(run("verify", model, image, "--diameter", 9999), "diameter is 9999; expected ")
+    refused(run("verify", model, image, "--diameter", 9, "--no-rescale"), "give one of them")
     refused(run("verify", model, image, "--axes", "QQ"), "name 'Q', which is unknown")
     refused(run("verify", model, image, "--set", "network.depth=2"), "takes objects.threshold and the like")
     assert sorted(tmp_path.iterdir()) == before

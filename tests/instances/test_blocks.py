@@ -19,7 +19,7 @@ from unseam.instances.blocks import apply_numbers, find_class_regions, join_core
 
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=9)
 # Few levels, so that ties and rings are common: core, growable, above neither; noise, or holes in one object.
-LEVELS = [0.1, 0.4, 0.9]
+LEVELS = [0.1, 0.4, 0.7, 0.9]
 FOREGROUNDS = st.one_of(
     SHAPES.flatmap(lambda shape: hnp.arrays(np.float32, shape, elements=st.sampled_from(LEVELS))),
     SHAPES.flatmap(
@@ -57,6 +57,8 @@ def test_blocks_and_their_order_change_nothing(foreground: Any, data: Any) -> No
         "holes": data.draw(st.booleans()),
         "grow_pixels": data.draw(st.integers(0, 3)),
         "low_threshold": data.draw(st.sampled_from([0.0, 0.3])),
+        "split": data.draw(st.sampled_from([0.0, 0.8])),
+        "split_size": data.draw(st.integers(1, 3)),
     }
     order = data.draw(st.permutations(range(len(BlockGrid(foreground.shape, block)))))
     labels = segment_in_blocks(foreground, block, order=order, **how)
@@ -64,21 +66,22 @@ def test_blocks_and_their_order_change_nothing(foreground: Any, data: Any) -> No
 
 
 def test_blocks_change_nothing_in_many_random_images() -> None:
-    rng, filled, dropped = np.random.default_rng(0), 0, 0
+    rng, filled, dropped, divided = np.random.default_rng(0), 0, 0, 0
     for _ in range(300):
         axes = int(rng.integers(1, 4))
         shape = tuple(rng.integers(1, [60, 12, 7][axes - 1], axes))
-        foreground = rng.choice(LEVELS, shape, p=rng.dirichlet([0.5, 0.5, 4]))
+        foreground = rng.choice(LEVELS, shape, p=rng.dirichlet([0.3, 0.5, 1, 4]))
         block = tuple(int(rng.integers(1, size + 2)) for size in shape)
         how = {"threshold": 0.5, "min_size": int(rng.integers(0, 5)), "low_threshold": 0.3}
-        how["grow_pixels"] = int(rng.integers(0, 3))
+        how |= {"grow_pixels": int(rng.integers(0, 3)), "split": 0.8, "split_size": int(rng.integers(1, 4))}
         order = rng.permutation(len(BlockGrid(shape, block))).tolist()
         labels = segment_in_blocks(foreground, block, order=order, **how)
         np.testing.assert_array_equal(labels, instances.segment(foreground, **how))
         unfilled = instances.segment(foreground, holes=False, **how)
         filled += np.count_nonzero(labels) > np.count_nonzero(unfilled)
+        divided += unfilled.max() > instances.segment(foreground, holes=False, **how | {"split": 0}).max()
         dropped += unfilled.max() < instances.segment(foreground, **how | {"min_size": 0}).max()
-    assert filled > 20 and dropped > 30  # the images are not too easy
+    assert filled > 20 and dropped > 30 and divided > 50  # the images are not too easy
 
 
 @settings(max_examples=100, deadline=None)

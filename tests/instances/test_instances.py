@@ -14,6 +14,7 @@ from tests.reference import instances as reference
 
 from unseam import instances
 from unseam.errors import ConfigError, InputError, LabelError, ShapeError
+from unseam.instances.parts import REST, divide
 
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=6)
 MASKS = SHAPES.flatmap(lambda shape: hnp.arrays(np.bool_, shape))
@@ -124,6 +125,46 @@ def test_segment_by_hand() -> None:
     np.testing.assert_array_equal(ungrown, array("11.22...3"))
 
 
+@pytest.mark.parametrize(
+    ("split", "part_size", "expected"),
+    [
+        (0.8, 2, "111112222.33"),  # the rest is shared by distance, the smaller number where that is equal
+        (0.8, 1, "111122233.44"),
+        (0.8, 3, "111111111.22"),  # fewer than two parts are large enough
+        (0.5, 1, "111111111.22"),  # not above the threshold
+    ],
+)
+def test_parts_by_hand(split: float, part_size: int, expected: str) -> None:
+    # Above 0.5 two objects; above 0.8 the first has parts of 2, 1 and 2 pixels, the second one of 1.
+    foreground = np.array([[0.9, 0.9, 0.6, 0.7, 0.6, 0.9, 0.6, 0.9, 0.9, 0.2, 0.6, 0.9]])
+    labels = instances.segment(
+        foreground, threshold=0.5, min_size=0, grow_pixels=0, split=split, split_size=part_size
+    )
+    np.testing.assert_array_equal(labels, array(expected))
+
+
+@pytest.mark.parametrize("times", [1, 2, 4])
+def test_divided_objects_keep_their_area_at_any_scale(times: int) -> None:
+    """Two soft discs, closer than their edges are wide; sizes scaled as `objects_at` does."""
+    y, x = np.mgrid[: 40 * times, : 60 * times] / times
+    foreground = np.maximum(*(np.exp(-((y - 20) ** 2 + (x - c) ** 2) / 150) for c in (21, 39)))
+    how: dict[str, Any] = {"threshold": 0.3, "min_size": 10, "grow_pixels": 0}
+    divided = instances.segment(foreground, split=0.8, split_size=9, split_grow=16 * times, **how)
+    assert divided.max() == 2 and instances.segment(foreground, **how).max() == 1
+    assert np.count_nonzero(divided) > 0.98 * np.count_nonzero(foreground > 0.3)
+
+
+def test_parts_reach_as_far_as_asked_and_grow_on_from_there() -> None:
+    line = np.full((1, 24), 0.6)
+    line[0, [0, 23]] = 0.9
+    how = {"threshold": 0.5, "min_size": 0, "split": 0.8, "split_grow": 8}
+    labels = instances.segment(line, grow_pixels=0, **how)
+    np.testing.assert_array_equal(labels, array("1" * 9 + "." * 6 + "2" * 9))
+    np.testing.assert_array_equal(
+        instances.segment(line, grow_pixels=1, low_threshold=0.7, **how), array("1" * 10 + "." * 4 + "2" * 10)
+    )
+
+
 def test_segment_removes_the_speck_before_it_fills_the_hole() -> None:
     ring = array("1111111 1.....1 1.....1 1..1..1 1.....1 1.....1 1111111") / 1.0
     labels = instances.segment(ring, threshold=0.5, min_size=2, grow_pixels=0)
@@ -179,6 +220,16 @@ def test_growing_is_the_loop_s(labels: Any, pixels: int, data: Any) -> None:
     within = data.draw(hnp.arrays(np.bool_, labels.shape))
     grown = instances.grow(labels, pixels, within=within)
     np.testing.assert_array_equal(grown, reference.grow(labels, pixels, within))
+
+
+@few
+@given(
+    hnp.arrays(np.int8, hnp.array_shapes(min_dims=1, max_dims=3, max_side=7), elements=st.integers(0, 2)),
+    st.integers(1, 4),
+)
+def test_dividing_is_the_loop_s(levels: Any, part_size: int) -> None:
+    divided = divide(levels > 0, levels > 1, part_size)
+    np.testing.assert_array_equal(divided, reference.divide(levels > 0, levels > 1, part_size, REST))
 
 
 @few

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from unseam.errors import OutputError, OutputExistsError
-from unseam.io.atomic import refuse_existing, replacing
+from unseam.errors import ConfigError, OutputError, OutputExistsError
+from unseam.io.atomic import refuse_both, refuse_existing, replacing
 from unseam.io.images import write_tiff
 
 
@@ -126,3 +126,10 @@ def test_a_disk_that_is_full_only_when_flushed(tmp_path: Path, monkeypatch: pyte
         temporary.write_text("new")
     assert (tmp_path / "out.txt").read_text() == "old"
     assert names(tmp_path) == ["out.txt"]
+
+
+def test_continuing_and_replacing_exclude_each_other() -> None:
+    refuse_both(resume=True, overwrite=False)
+    refuse_both(resume=False, overwrite=True)
+    with pytest.raises(ConfigError, match="--resume goes on with a run and --overwrite replaces it; give"):
+        refuse_both(resume=True, overwrite=True)

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from unseam.config import NetworkConfig, ObjectConfig
 from unseam.errors import ModelFileError, OutputError, OutputExistsError
 from unseam.fingerprint import fingerprint
+from unseam.guard.reference import Group, GuardReference
 from unseam.model import checkpoint
 from unseam.model.checkpoint import ModelHeader, build_network, load_network, read_header, save_model
 from unseam.normalize import Normalization
@@ -42,6 +43,8 @@ HEADER = ModelHeader(
     training={"iterations": 7, "scores": {"ap50": 0.5}},
     unseam_version="0.1.0",
 )
+GROUP = Group((0.5, 0.1), (1.0, 0.2), ((0.1, 0.2),), ((0.0,), (1.5,), (-2.0,)), 1.25)
+GUARDED = replace(HEADER, guard=GuardReference(3, 1, {"noise": GROUP}))
 BARE = ModelHeader("semantic", NETWORK, Normalization("none"), ObjectConfig())
 
 
@@ -60,7 +63,7 @@ def with_document(path: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("header", [HEADER, BARE])
+@pytest.mark.parametrize("header", [HEADER, BARE, GUARDED])
 def test_round_trip(header: ModelHeader, tmp_path: Path) -> None:
     net = build_network(header.network)
     save_model(tmp_path / "new" / "model.safetensors", net.state_dict(), header, overwrite=False)
@@ -69,6 +72,20 @@ def test_round_trip(header: ModelHeader, tmp_path: Path) -> None:
     assert not loaded.training and loaded.geometry == net.geometry
     for key, value in net.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value)
+
+
+def test_kernels_in_bfloat16_are_read_as_the_nearest_float32(tmp_path: Path) -> None:
+    net = build_network(NETWORK)
+    save_model(tmp_path / "h", net.state_dict(), HEADER, overwrite=False, dtype=torch.bfloat16)
+    loaded, read = load_network(tmp_path / "h")
+    assert read == HEADER
+    stored = safetensors.torch.load_file(tmp_path / "h")
+    for key, value in net.state_dict().items():
+        found = loaded.state_dict()[key]
+        assert found.dtype == value.dtype
+        assert stored[key].dtype == (torch.bfloat16 if value.ndim > 1 else value.dtype)
+        # 8 bits of mantissa, the first of which is 1: off by at most half of 2^-7
+        torch.testing.assert_close(found, value, rtol=2**-8 if value.ndim > 1 else 0, atol=0)
 
 
 def test_the_header_cites_the_paper(tmp_path: Path) -> None:
@@ -181,6 +198,17 @@ def test_a_header_that_is_no_object(text: str, tmp_path: Path) -> None:
 def test_a_fingerprint_with_a_field_missing(tmp_path: Path) -> None:
     path = with_document(tmp_path / "m.safetensors", lambda d: d["fingerprint"].pop("channels"))
     with pytest.raises(ModelFileError, match="the fingerprint has no channels"):
+        read_header(path)
+
+
+def test_a_file_from_before_there_were_statistics(tmp_path: Path) -> None:
+    path = with_document(tmp_path / "m.safetensors", lambda d: d.pop("guard"))
+    assert read_header(path) == HEADER and read_header(path).guard is None
+
+
+def test_damaged_statistics(tmp_path: Path) -> None:
+    path = with_document(tmp_path / "m.safetensors", lambda d: d.update(guard={"version": 1}))
+    with pytest.raises(ModelFileError, match="statistics of the training images cannot be understood"):
         read_header(path)
 
 

@@ -13,7 +13,7 @@ from tests.reference import unet as reference
 from torch import nn
 
 from unseam.errors import ConfigError, ShapeError
-from unseam.model.unet import UNet, centre_crop, fold_batch_norm, initialise
+from unseam.model.unet import UNet, activation, centre_crop, fold_batch_norm, initialise
 
 Convolutions = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
@@ -49,6 +49,29 @@ def test_the_paper_s_network() -> None:
     assert sum(isinstance(layer, Convolutions) for layer in net.modules()) == 23
     assert logits.shape == (1, 2, 388, 388)
     assert net.dropout.p == 0.5
+
+
+def test_the_network_that_the_authors_released() -> None:
+    with torch.device("meta"):
+        net = UNet(release=True)
+        logits = net(torch.empty(1, 1, 572, 572))
+    # The last up-convolution has 128 outputs, not 64: 128 * 64 * 4 + 64 more of its own parameters, and
+    # 64 * 64 * 9 more of the convolution that reads them; 31,030,658 + 32,832 + 36,864.
+    assert sum(p.numel() for p in net.parameters()) == 31_100_354
+    assert sum(isinstance(layer, Convolutions) for layer in net.modules()) == 23
+    assert logits.shape == (1, 2, 388, 388)
+
+
+def test_the_authors_network_for_cells() -> None:
+    with torch.device("meta"):
+        net = UNet(release=True, wide_top=True, leak=0.1)
+        logits = net(torch.empty(1, 1, 188, 188))
+    outputs = [layer.out_channels for layer in net.modules() if isinstance(layer, Convolutions)]
+    # down and bottom, up-convolutions from level 0 on, expanding levels from level 0 on, head
+    assert outputs[:10] == [64, 64, 128, 128, 256, 256, 512, 512, 1024, 1024]
+    assert outputs[10:] == [128, 128, 256, 512, 128, 128, 128, 128, 256, 256, 512, 512, 2]
+    assert sum(isinstance(layer, nn.LeakyReLU) for layer in net.modules()) == 18 + 1
+    assert logits.shape == (1, 2, 4, 4)
 
 
 def test_weights_have_the_deviation_of_the_paper() -> None:
@@ -109,6 +132,8 @@ def test_a_plain_forward_pass_agrees(depth: int, shape: tuple[int, int], width: 
             "strides": [(1, 2, 2), (2, 2, 2)],
             "kernels": [(1, 3, 3), (3, 3, 3), (3, 3, 3)],
         },
+        {"depth": 2, "release": True, "wide_top": True, "leak": 0.1},
+        {"depth": 0, "release": True, "wide_top": True},
         {"depth": 1, "strides": [(3, 1)], "kernels": [(5, 1), (1, 3)]},
     ],
 )
@@ -163,6 +188,13 @@ def test_folding_without_batch_norm_is_a_copy() -> None:
     assert torch.equal(folded(image), net(image)) and folded is not net
 
 
+def test_folding_leaves_the_dropout_of_a_release_out() -> None:
+    net, image = seeded(base_width=2, depth=1, release=True), noise(1, 1, 20, 20)
+    folded = fold_batch_norm(net)
+    assert torch.equal(folded(image), net(image))
+    assert [type(layer) for layer in folded.down[0]][-1] is nn.Identity  # type: ignore[arg-type]
+
+
 def test_dropout_drops_at_the_end_of_the_contracting_path_and_only_in_training() -> None:
     net, image = seeded(base_width=8, depth=1, dropout=0.5), noise(1, 1, 40, 40)
     seen: list[torch.Tensor] = []
@@ -174,6 +206,35 @@ def test_dropout_drops_at_the_end_of_the_contracting_path_and_only_in_training()
     kept = seen[1] != 0
     assert kept.sum() / (seen[0] != 0).sum() == pytest.approx(0.5, abs=0.05)
     torch.testing.assert_close(seen[1][kept], 2 * seen[0][kept])
+
+
+def test_dropout_of_the_release_is_seen_by_the_pooling_and_by_the_skip() -> None:
+    net, image = seeded(base_width=8, depth=2, dropout=0.5, release=True), noise(1, 1, 44, 44)
+    seen: dict[str, torch.Tensor] = {}
+    net.bottom.register_forward_pre_hook(lambda _, given: seen.update(bottom=given[0]))
+    net.out[1].register_forward_pre_hook(lambda _, given: seen.update(skip=given[0][:, :16]))
+    net(image)
+    before = dict(seen)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net.train()(image)
+    for key in ("skip", "bottom"):
+        assert (seen[key] == 0).sum() > (before[key] == 0).sum()
+        assert not torch.equal(seen[key], before[key])
+
+
+def test_a_leak_lets_a_share_of_what_is_negative_through() -> None:
+    layer = activation(0.25)
+    assert layer(torch.tensor([-4.0, 0.0, 3.0])).tolist() == [-1.0, 0.0, 3.0]
+    assert activation(0.0)(torch.tensor([-4.0, 0.0, 3.0])).tolist() == [0.0, 0.0, 3.0]
+
+
+def test_an_up_convolution_of_a_release_is_followed_by_relu() -> None:
+    net = seeded(base_width=4, depth=1, release=True)
+    seen: list[torch.Tensor] = []
+    net.out[0].register_forward_pre_hook(lambda _, given: seen.append(given[0][:, 4:]))
+    net(noise(1, 1, 20, 20))
+    assert seen[0].shape[1] == 8 and seen[0].min() == 0
 
 
 def test_centre_crop_by_hand() -> None:
@@ -193,6 +254,7 @@ def test_centre_crop_by_hand() -> None:
         ({"base_width": 0}, "base_width is 0; it must be 1 or more"),
         ({"depth": -1}, "depth is -1; it must be 0 or more"),
         ({"dropout": 1.0}, "dropout is 1.0; it is a probability, 0 or more and below 1"),
+        ({"leak": -0.1}, "leak is -0.1; it is a slope, 0 or more and below 1"),
         ({"strides": [(2, 2)]}, "1 strides and 5 kernels were given for depth 4"),
         ({"kernels": [(3, 2)] * 5}, "kernel (3, 2) is even"),
     ],

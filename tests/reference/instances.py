@@ -49,6 +49,22 @@ def label_components(mask: NDArray[np.bool_]) -> Array:
     return labels
 
 
+def divide(cores: NDArray[np.bool_], parts: NDArray[np.bool_], part_size: int, rest: int) -> Array:
+    labels = np.zeros(cores.shape, np.int32)
+    large = [part for part in regions(parts, faces=True) if len(part) >= part_size]
+    number = 0
+    for core in regions(cores, faces=True):
+        inside = [part for part in large if part <= core]
+        inside = [part for part in inside if len(part) >= 0.3 * max(map(len, inside))]
+        for pixel in core:
+            labels[pixel] = rest
+        for one in inside if len(inside) > 1 else [core]:
+            number += 1
+            for pixel in one:
+                labels[pixel] = number
+    return number_in_raster_order(labels)
+
+
 def number_in_raster_order(labels: Array) -> Array:
     numbers: dict[int, int] = {}
     result = labels.copy()

@@ -81,7 +81,8 @@ def empty_job(folder: Path, image: ImageSpec) -> Job:
     scaling = Scaling((0.0,), (1.0,))
     sizes: dict[str, Any] = {"tile": (16, 16), "shape": (64, 64), "block": (16, 16)}
     options: dict[str, Any] = dict.fromkeys(("rescale", "series", "table", "picture"), False) | {
-        "tta": "none"
+        "tta": "none",
+        "zoom": None,
     }
     places: dict[str, Any] = {"scratch": str(folder), "labels": str(folder), "probabilities": None}
     return Job(image, 0, "key", ObjectConfig(), scaling, **sizes, **options, **places)
@@ -312,3 +313,5 @@ def test_dask_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_model_without_a_file(model: Model, two: Cluster) -> None:
     with pytest.raises(InputError, match="a cluster is sent the file of a model; save this one"):
         two.hold("key", replace(model, path=None))
+    with pytest.raises(InputError, match=r"rdf\.yaml cannot be sent to a cluster; give a model\.safetensors"):
+        two.hold("key", replace(model, path=Path("rdf.yaml")))

@@ -26,6 +26,7 @@ def job(folder: Path, shape: tuple[int, ...], block: tuple[int, ...]) -> Job:
         tile=block,
         tta="none",
         rescale=True,
+        zoom=None,
         shape=shape,
         block=block,
         scratch=str(folder),

@@ -73,6 +73,12 @@ def test_another_pixel_size_changes_the_tiles_not_the_blocks() -> None:
     assert plan_stream(model, image(4096, 4096, spacing=(0.25, 0.25)), rescale=False).tiles == same.tiles
 
 
+def test_a_zoom_changes_the_tiles_as_a_pixel_size_does() -> None:
+    model = untrained(spacing=(0.5, 0.5))
+    finer = plan_stream(model, image(4096, 4096, spacing=(0.25, 0.25)))
+    assert plan_stream(model, image(4096, 4096, spacing=(0.5, 0.5)), zoom=0.5) == finer
+
+
 def test_what_is_read_at_the_image_s_own_resolution_counts() -> None:
     model = untrained(spacing=(1.0, 1.0))
     plans = [plan_stream(model, image(9000, 9000, spacing=(s, s)), block=2048) for s in (1.0, 0.5, 0.1)]

@@ -75,7 +75,7 @@ def whole(model: Model, image: ImageSpec, **options: Any) -> Segmentation:
 
 def assert_the_same(model: Model, image: ImageSpec, out: Path, **wanted: Any) -> Segmentation:
     """Labels number for number, tables letter for letter."""
-    expected = whole(model, image)
+    expected = whole(model, image, zoom=wanted.get("zoom"))
     done = streamed(model, image, out, **wanted)
     np.testing.assert_array_equal(labels_of(out), expected.labels)
     table = expected.table()
@@ -99,6 +99,7 @@ def test_any_block_gives_the_labels_of_the_whole_image(
         {"threshold": 0.4, "grow": 3, "low_threshold": 0.1},
         {"threshold": 0.45, "grow": 0, "min_size": 0, "fill_holes": False},
         {"threshold": 0.55, "grow": 2, "low_threshold": 0.0, "min_size": 40},
+        {"threshold": 0.4, "grow": 1, "low_threshold": 0.2, "split": 0.5, "split_size": 3},
     ],
 )
 def test_any_way_to_objects(model: Model, cells: ImageSpec, tmp_path: Path, objects: dict[str, Any]) -> None:
@@ -129,6 +130,18 @@ def test_an_image_at_another_pixel_size(model: Model, tmp_path: Path, pixel: flo
     expected = assert_the_same(model, spec, tmp_path / "out.zarr", block=48)
     assert expected.labels.shape == (130, 130)
     assert (expected.labels != whole(model, spec, rescale=False).labels).any()
+
+
+@pytest.mark.parametrize("zoom", [0.4, 2.3])
+def test_an_image_that_is_rescaled_whatever_its_pixels(model: Model, tmp_path: Path, zoom: float) -> None:
+    image = samples(1, size=130, seed=4)[0].image[0]
+    write_tiff(tmp_path / "image.tif", image, axes="YX", spacing=(0.9, 0.9))
+    spec = ImageSpec(str(tmp_path / "image.tif"))
+    expected = assert_the_same(model, spec, tmp_path / "out.zarr", block=48, zoom=zoom)
+    assert expected.labels.shape == (130, 130)
+    assert (expected.labels != whole(model, spec).labels).any()
+    coarse = whole(model, ImageSpec(str(tmp_path / "image.tif")), zoom=0.9 / 0.5)
+    np.testing.assert_array_equal(coarse.labels, whole(model, spec).labels)  # as its pixel size says
 
 
 def test_a_time_series_is_one_array_and_one_table(model: Model, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+import zarr
 from PIL import Image as PillowImage
 from tests.tiny import samples, trained_run, untrained, write_set
 
@@ -26,8 +28,11 @@ from unseam.errors import (
     ShapeError,
     UnseamError,
 )
+from unseam.io.annotations.files import read_annotations
+from unseam.io.annotations.rasterise import rasterise
+from unseam.io.annotations.record import Shape
 from unseam.io.images import read_image, read_labels, write_png, write_tiff
-from unseam.prediction import Model, load_model
+from unseam.prediction import Model, diameter, load_model
 from unseam.workflow.listener import SILENT, Listener
 from unseam.workflow.predicting import SAVES, Outcome, predict_files
 
@@ -70,7 +75,8 @@ def test_an_image_gives_labels_probabilities_table_and_overlay(
     image, labels = read_image(cell), read_labels(tmp_path / "out/cell.tif")
     expected = model.predict(image.data, spacing=image.spacing)
     assert np.array_equal(labels.data[0], expected.labels)
-    assert outcome == Outcome(cell, expected.labels.max()) and outcome.n_objects >= 2
+    assert (outcome.path, outcome.n_objects, outcome.error) == (cell, expected.labels.max(), None)
+    assert outcome.n_objects >= 2 and outcome.verdicts == (expected.verdict,)
     probabilities = read_image(tmp_path / "out/cell_probabilities.tif")
     assert np.array_equal(probabilities.data, expected.probabilities)
     assert labels.spacing == probabilities.spacing == pytest.approx((0.5, 0.5))
@@ -332,9 +338,50 @@ def test_another_pixel_size_than_that_of_training_is_told(model: Model, cell: Pa
     assert differ.any()
 
 
+def test_a_diameter_decides_whatever_the_pixel_size(model: Model, cell: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    learned = model.header.fingerprint.diameter_median  # type: ignore[union-attr]
+    predict(model, cell, tmp_path / "a", diameter=2 * learned, listener=Listener(said.append))
+    done = "rescaled 0.5 times for the network, whatever its pixel size"
+    assert f"cell.tif: objects of about {2 * learned:.3g} px: {done}" in said
+    expected = model.predict(read_image(cell).data, zoom=0.5)
+    np.testing.assert_array_equal(read_labels(tmp_path / "a/cell.tif").data[0], expected.labels)
+    predict(model, cell, tmp_path / "b.zarr", diameter=2 * learned)
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "b.zarr/0", mode="r")[:], expected.labels)
+    predict(model, cell, tmp_path / "c", diameter=1.05 * learned, listener=Listener(said.append))
+    done = "not rescaled for the network, whatever its pixel size"
+    assert f"cell.tif: objects of about {1.05 * learned:.3g} px: {done}" in said
+
+
+def test_a_diameter_that_is_found_is_told_and_the_same_in_blocks(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(diameter.SAMPLE, 2, 256)  # so that this image is larger
+    monkeypatch.setattr(diameter, "UNSURE", 0.0)  # this network has hardly learned
+    small = samples(1, size=160, seed=6)[0].image[0]
+    write_tiff(tmp_path / "large.tif", small.repeat(3, 0).repeat(3, 1), axes="YX")
+    said: list[str] = []
+    listener = Listener(said.append)
+    (one,) = predict(model, tmp_path / "large.tif", tmp_path / "a", diameter="auto", listener=listener)
+    found = next(line for line in said if "objects of about" in line)
+    assert "times for the network" in found and "rescaled 0." in found
+    predict(model, tmp_path / "large.tif", tmp_path / "b.zarr", diameter="auto", block=128, listener=listener)
+    assert said.count(found) == 2
+    labels = read_labels(tmp_path / "a/large.tif").data[0]
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "b.zarr/0", mode="r")[:], labels)
+    assert one.n_objects > 0
+    write_tiff(tmp_path / "empty.tif", np.zeros((40, 40), np.uint8), axes="YX")
+    predict(model, tmp_path / "empty.tif", tmp_path / "a", diameter="auto", listener=listener)
+    assert any(
+        line.startswith("empty.tif: no objects are found in its middle; not rescaled") for line in said
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
+        ({"diameter": 1e4}, InputError, "diameter is 10000; expected .* to .* pixels: the objects that this"),
+        ({"diameter": 9.0, "rescale": False}, ConfigError, "diameter 9.0 rescales images and --no-rescale"),
         ({"save": ["nonsense"]}, InputError, "save is 'nonsense'; expected some of: labels,probabilities"),
         ({"save": []}, InputError, "save is ''; expected some of"),
         ({"tile": "abc"}, InputError, "tile is 'abc'; expected auto or a number of pixels"),
@@ -374,4 +421,46 @@ def test_no_two_images_may_share_any_result(model: Model, cell: Path, tmp_path: 
 
 
 def test_the_results_of_an_image_have_different_names() -> None:
-    assert len({pattern.format("a") for pattern in SAVES.values()}) == len(SAVES) == 5
+    assert len({pattern.format("a") for pattern in SAVES.values()}) == len(SAVES) == 8
+
+
+def test_outlines_are_those_of_the_labels_with_the_table(model: Model, cell: Path, tmp_path: Path) -> None:
+    predict(model, cell, tmp_path / "out", save=["labels", "table", "rois", "geojson", "coco"])
+    labels = read_labels(tmp_path / "out/cell.tif").data[0]
+    table = rows(tmp_path / "out/cell.csv")
+    for ending in ("zip", "geojson", "json"):
+        shapes = read_annotations(tmp_path / f"out/cell.{ending}").shapes
+        assert np.array_equal(rasterise(shapes, (64, 64)), labels)
+    measured = read_annotations(tmp_path / "out/cell.geojson").shapes[0].properties
+    scored = json.loads((tmp_path / "out/cell.json").read_text())
+    assert measured["area_um2"] == pytest.approx(float(table[0]["area_um2"]))
+    assert scored["annotations"][0]["score"] == pytest.approx(float(table[0]["mean_probability"]))
+    assert scored["images"][0]["file_name"] == "cell.tif"
+
+
+def test_outlines_of_a_series_have_frames(model: Model, tmp_path: Path) -> None:
+    movie = np.stack([s.image[0] for s in samples(2, seed=5)])
+    write_tiff(tmp_path / "movie.tif", movie, axes="TYX", spacing=(0.5, 0.5))
+    predict(model, tmp_path / "movie.tif", tmp_path / "out", save=["labels", "geojson", "coco"])
+    labels = read_labels(tmp_path / "out/movie.tif").data[:, 0]
+    for ending in ("geojson", "json"):
+        shapes = read_annotations(tmp_path / f"out/movie.{ending}", "movie.tif").shapes
+        for frame, truth in enumerate(labels):
+            own = [shape for shape in shapes if shape.frame == frame]
+            assert np.array_equal(rasterise(own, (64, 64)), truth)
+
+
+def test_regions_of_classes_are_outlined_by_class(cell: Path, tmp_path: Path) -> None:
+    predict(untrained(task="semantic", classes=3), cell, tmp_path / "out", save=["labels", "geojson"])
+    labels = read_labels(tmp_path / "out/cell.tif").data[0]
+    shapes = read_annotations(tmp_path / "out/cell.geojson").shapes
+    assert {shape.class_name for shape in shapes} == {f"class {k}" for k in np.unique(labels) if k}
+    painted = [Shape(int(shape.class_name[-1]), shape.rings) for shape in shapes]
+    assert np.array_equal(rasterise(painted, (64, 64)), labels)
+
+
+def test_outlines_of_volumes_are_refused_before_anything_is_done(cell: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"save rois was given, outlines in a plane, .* volumes; save labels"
+    ):
+        predict(untrained(dims=3), cell, tmp_path / "out", save=["labels", "rois"])

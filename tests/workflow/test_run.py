@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unseam.errors import ConfigError
 from unseam.workflow.listener import SILENT
-from unseam.workflow.run import about_run, read_history, refuse_both, write_history
+from unseam.workflow.run import about_run, read_history, write_history
 from unseam.workflow.training import train
 
 
@@ -29,13 +28,6 @@ def test_the_first_line_of_a_history_names_the_columns(tmp_path: Path) -> None:
         tmp_path / "history.csv", [{"iteration": 10, "loss": 0.5}, {"iteration": 20, "val_ap": 0.25}]
     )
     assert (tmp_path / "history.csv").read_text() == "iteration,loss,val_ap\n10,0.5,\n20,,0.25\n"
-
-
-def test_continuing_and_replacing_exclude_each_other() -> None:
-    refuse_both(resume=True, overwrite=False)
-    refuse_both(resume=False, overwrite=True)
-    with pytest.raises(ConfigError, match="--resume goes on with a run and --overwrite replaces it; give"):
-        refuse_both(resume=True, overwrite=True)
 
 
 def test_about_a_run_tells_network_data_and_time(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tests.tiny import samples, trained_run, untrained
 
 from unseam import normalize
 from unseam.config import ObjectConfig
+from unseam.decisions import Masks
 from unseam.errors import ConfigError, InputError, OutputExistsError, ShapeError
 from unseam.geometry import Geometry
 from unseam.grid import Region
@@ -269,10 +270,10 @@ def test_blocks_that_lose_a_row_are_found_and_placed(
     """Probabilities are right here; it is what joins the blocks that breaks."""
     right = passes.to_masks
 
-    def wrong(probabilities: Array, objects: ObjectConfig) -> tuple[Array, Array | None]:
-        core, growable = right(probabilities, objects)
-        core[-6:], core[:, -6:] = False, False
-        return core, growable
+    def wrong(probabilities: Array, objects: ObjectConfig) -> Masks:
+        masks = right(probabilities, objects)
+        masks.core[-6:], masks.core[:, -6:] = False, False
+        return masks
 
     monkeypatch.setattr(passes, "to_masks", wrong)
     found = verified(divided(model, cells), cells, regions=1)

@@ -21,6 +21,15 @@ def new_command(commands: Any, name: str, help: str, **options: Any) -> argparse
     return command
 
 
+def model_argument(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "model",
+        metavar="MODEL",
+        help="name of a model that `unseam models` lists, a model file, the folder of a run, or a "
+        "bioimage.io package",
+    )
+
+
 def of_images(command: argparse.ArgumentParser) -> None:
     """What else decides a prediction."""
     command.add_argument(
@@ -38,16 +47,31 @@ def of_images(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="how probabilities become objects, as objects.threshold=0.6; also low_threshold, grow, "
-        "min_size, fill_holes (default: as chosen in training)",
+        "split, split_size, split_grow, min_size, fill_holes (default: as chosen in training)",
     )
     command.add_argument("--axes", help="axes of images whose file does not state them, as TYX or ZYX")
     command.add_argument(
         "--pixel-size", type=float, metavar="UM", help="pixel size where none is stated, micrometres"
     )
     command.add_argument(
+        "--diameter",
+        type=diameter,
+        metavar="PX|auto",
+        help="of the objects, pixels: images are rescaled by it, whatever their pixel size; auto finds it "
+        "(default: auto of models that are made for any scale, as nuclei, else none)",
+    )
+    command.add_argument(
         "--no-rescale", action="store_true", help="do not bring images to the pixel size of the model"
     )
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
+
+
+def diameter(text: str) -> float | str:
+    """A number; what is none is left for those who know what else it may be."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def overwrite(command: argparse.ArgumentParser) -> None:
@@ -100,13 +124,14 @@ def object_changes(options: Namespace) -> dict[str, Any]:
     return changes
 
 
+LABEL_OPTIONS = ("task", "ignore", "background", "class_names", "point_radius", "point_ring", "axes")
+"""Fields of `DataConfig` that say what labels mean."""
+
+
 def data_config(options: Namespace) -> DataConfig:
-    return DataConfig(
-        task=options.task or "auto",
-        ignore=options.ignore,
-        pixel_size=options.pixel_size,
-        axes=options.axes,
-    )
+    """What labels and images are, by the options of a command; what was not given keeps its default."""
+    given = {spec.name: getattr(options, spec.name, None) for spec in fields(DataConfig)}
+    return DataConfig(**{name: value for name, value in given.items() if value is not None})
 
 
 def number(value: float | int | None) -> str:

@@ -7,7 +7,21 @@ from importlib import import_module
 
 from unseam import __version__
 
-COMMANDS = ("train", "predict", "evaluate", "measure", "verify", "check", "info", "doctor", "demo")
+COMMANDS = (
+    "train",
+    "predict",
+    "evaluate",
+    "measure",
+    "convert",
+    "verify",
+    "export",
+    "check",
+    "models",
+    "info",
+    "import",
+    "doctor",
+    "demo",
+)
 """Modules of `unseam.cli.commands`, each a command."""
 
 

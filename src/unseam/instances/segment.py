@@ -12,7 +12,8 @@ from unseam.instances.components import label_components
 from unseam.instances.holes import fill_holes
 from unseam.instances.labels import Labels
 from unseam.instances.numbering import number_in_raster_order
-from unseam.instances.shapes import grow, remove_small
+from unseam.instances.parts import REST, divide
+from unseam.instances.shapes import check_steps, grow_into, remove_small
 
 
 def segment(
@@ -23,6 +24,9 @@ def segment(
     holes: bool = True,
     grow_pixels: int = 1,
     low_threshold: float = 0.0,
+    split: float = 0.0,
+    split_size: int = 1,
+    split_grow: int = 16,
 ) -> Labels:
     """Return the objects of a foreground probability map, numbered in raster order.
 
@@ -41,6 +45,13 @@ def segment(
     low_threshold : float
         Objects grow only where the probability is above it; 0 lets them grow anywhere. With a high
         `threshold` that tells touching objects apart, a low one gives them their full outline.
+    split : float
+        An object in which two or more parts lie above this probability is divided into them; nothing is
+        where it is not above `threshold`.
+    split_size : int
+        Pixels that each of these parts must have; one below 0.3 of the largest does not count either.
+    split_grow : int
+        Pixels that they grow over the rest of their object; between two thresholds lie few.
 
     Returns
     -------
@@ -56,8 +67,10 @@ def segment(
 
     Notes
     -----
-    The order is threshold, components, grow, remove small, fill holes, number:
+    The order is threshold, components, parts, grow, remove small, fill holes, number:
 
+    * parts grow over the rest of their object first, by `split_grow` steps at most, so that each keeps what
+      lay next to it;
     * components before growing: grown pixels carry the number of their object, so growing never merges;
     * sizes are counted after growing, because these are the objects that the user sees and measures;
     * small objects go before holes are filled: a speck inside a hole would else keep it open, since a
@@ -70,18 +83,26 @@ def segment(
     >>> segment(np.array([[0.9, 0.1, 0.2, 0.8]]), threshold=0.5, min_size=1, grow_pixels=1)
     array([[1, 1, 2, 2]], dtype=int32)
     """
-    check_foreground(foreground, threshold, low_threshold)
-    within = np.asarray(foreground > low_threshold) if low_threshold > 0 else None
-    labels = grow(label_components(np.asarray(foreground > threshold)), grow_pixels, within=within)
+    check_foreground(foreground, threshold, low_threshold, split)
+    cores, within = np.asarray(foreground > threshold), np.asarray(foreground > low_threshold)
+    if split > threshold:
+        labels = divide(cores, np.asarray(foreground > split), split_size)
+        labels = grow_into(labels, labels == REST, check_steps(split_grow))
+    else:
+        labels = label_components(cores)
+    free = (labels == REST) | ((labels == 0) & (within | (low_threshold == 0)))
+    labels = np.maximum(grow_into(labels, free, check_steps(grow_pixels)), 0)
     labels = remove_small(labels, min_size)
     if holes:
         labels = fill_holes(labels)
     return number_in_raster_order(labels)
 
 
-def check_foreground(foreground: NDArray[Any], threshold: float, low_threshold: float) -> None:
+def check_foreground(
+    foreground: NDArray[Any], threshold: float, low_threshold: float, split: float = 0.0
+) -> None:
     """Say what is wrong if the thresholds are no probabilities, or `foreground` holds NaN."""
-    for name, value in (("threshold", threshold), ("low_threshold", low_threshold)):
+    for name, value in (("threshold", threshold), ("low_threshold", low_threshold), ("split", split)):
         if not 0 <= value <= 1:
             raise ConfigError(f"{name} is {value}; expected a probability from 0 to 1")
     if np.isnan(foreground).any():

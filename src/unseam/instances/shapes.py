@@ -57,13 +57,19 @@ def grow(labels: NDArray[np.integer[Any]], pixels: int, *, within: Mask | None =
     therefore depends on its neighbourhood of `pixels` steps alone: a block with a halo of that many pixels
     gives what the whole image gives, if its objects have the numbers, or the order, of the whole image.
     """
-    if pixels < 0:
-        raise ConfigError(f"pixels is {pixels}; expected 0 or more steps to grow")
+    check_steps(pixels)
     labels = checked(labels)
     if within is not None and within.shape != labels.shape:
         raise ShapeError(f"within has shape {within.shape}, labels {labels.shape}; expected equal shapes")
     free = labels == 0
     return grow_into(labels, free if within is None else free & within, pixels)
+
+
+def check_steps(pixels: int) -> int:
+    """Say what is wrong if the number of steps is negative; else return it."""
+    if pixels < 0:
+        raise ConfigError(f"pixels is {pixels}; expected 0 or more steps to grow")
+    return pixels
 
 
 def grow_into(labels: Labels, free: Mask, pixels: int) -> Labels:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from unseam.errors import OutputError, OutputExistsError
+from unseam.errors import ConfigError, OutputError, OutputExistsError
 
 CANNOT_FLUSH = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 """What file systems answer that have no flushing."""
@@ -20,6 +20,12 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
         raise OutputExistsError(
             f"{path} exists already; give --overwrite to replace it, or choose another output"
         )
+
+
+def refuse_both(*, resume: bool, overwrite: bool) -> None:
+    """Raise `ConfigError` where results are to be continued and replaced at once."""
+    if resume and overwrite:
+        raise ConfigError("--resume goes on with a run and --overwrite replaces it; give one of them")
 
 
 @contextmanager

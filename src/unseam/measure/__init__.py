@@ -14,13 +14,14 @@ from unseam.measure.columns import finish
 from unseam.measure.merging import merge
 from unseam.measure.stream import TableStream
 from unseam.measure.sums import Sums, from_arrays
-from unseam.measure.table import ObjectTable, prepended, write_csv, write_parquet
+from unseam.measure.table import ObjectTable, appended, prepended, write_csv, write_parquet
 from unseam.measure.whole import measure
 
 __all__ = [
     "ObjectTable",
     "Sums",
     "TableStream",
+    "appended",
     "finish",
     "from_arrays",
     "measure",

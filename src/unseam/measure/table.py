@@ -81,6 +81,13 @@ def prepended(tables: Iterable[ObjectTable], **constants: int | str) -> Iterator
         yield ObjectTable(before | table.columns)
 
 
+def appended(tables: Iterable[ObjectTable], **constants: int | str) -> Iterator[ObjectTable]:
+    """Yield each table with constant columns after its own, such as ``guard="in range"``."""
+    for table in tables:
+        after = {name: np.repeat(np.asarray(value), len(table)) for name, value in constants.items()}
+        yield ObjectTable(table.columns | after)
+
+
 def write_csv(batches: Iterable[ObjectTable], path: str | Path, *, overwrite: bool = False) -> int:
     """Write tables of equal columns one after the other into one CSV, whole or not at all; return its rows.
 

@@ -11,13 +11,17 @@ import torch
 from torch import Tensor
 
 from unseam.config import NetworkConfig, ObjectConfig
-from unseam.errors import ConfigError, ModelFileError, OutputError
+from unseam.errors import ConfigError, InputError, ModelFileError, OutputError
 from unseam.fingerprint import Fingerprint
+from unseam.guard.reference import GuardReference
 from unseam.io.atomic import replacing
 from unseam.model.unet import UNet
 from unseam.normalize import Normalization
+from unseam.preprocess import Preprocessing
 
 FORMAT_VERSION = 1
+HEADER_KEY = "unseam_model"
+"""Under which the header stands in the metadata of a file."""
 CITATION = (
     "Ronneberger, Fischer, Brox. U-Net: Convolutional Networks for Biomedical Image Segmentation. "
     "MICCAI 2015. doi:10.1007/978-3-319-24574-4_28"
@@ -32,24 +36,48 @@ class ModelHeader:
     ----------
     task : "instances" or "semantic".
     network : how to build the network.
-    normalization : how to scale an image for it.
+    normalization : how to scale an image for it; of another program's model its own steps.
     objects : how its probabilities become objects.
     spacing : pixel size it was trained on, micrometres per axis, or None.
     fingerprint : of the training images, or None.
+    diameters : smallest and largest diameter of objects, pixels of an image, that the model is made for by
+        rescaling images, unless told otherwise, so that objects become as large as it knows; None for a model
+        that takes images as they are.
+    segments : what its objects are, in words.
     training : summary of the run: iterations, seconds, scores, seed.
+    guard : statistics of the training images, or None.
     unseam_version, license, citation : where it comes from, what may be done with it.
     """
 
     task: str
     network: NetworkConfig
-    normalization: Normalization
+    normalization: Normalization | Preprocessing
     objects: ObjectConfig
     spacing: tuple[float, ...] | None = None
     fingerprint: Fingerprint | None = None
+    diameters: tuple[float, float] | None = None
+    segments: str = ""
     training: dict[str, Any] = field(default_factory=dict)
+    guard: GuardReference | None = None
     unseam_version: str = ""
     license: str = "as the training images allow"
     citation: str = CITATION
+
+    @property
+    def own_normalization(self) -> Normalization:
+        """How an image is scaled, where that is one of our own ways.
+
+        Raises
+        ------
+        InputError
+            If the model is from a package of another program.
+        """
+        if isinstance(self.normalization, Preprocessing):
+            raise InputError(
+                "this model is from a package of bioimage.io, which prediction takes alone; give the "
+                "model.safetensors of a run"
+            )
+        return self.normalization
 
 
 def build_network(config: NetworkConfig, generator: torch.Generator | None = None) -> UNet:
@@ -58,8 +86,18 @@ def build_network(config: NetworkConfig, generator: torch.Generator | None = Non
     return UNet(**options, generator=generator)
 
 
-def save_model(path: Path, state_dict: dict[str, Tensor], header: ModelHeader, *, overwrite: bool) -> None:
+def save_model(
+    path: Path,
+    state_dict: dict[str, Tensor],
+    header: ModelHeader,
+    *,
+    overwrite: bool,
+    dtype: torch.dtype | None = None,
+) -> None:
     """Write weights and header, atomically.
+
+    With `dtype`, as torch.bfloat16, the kernels are stored in it and the file is smaller; biases and
+    batch statistics, which are few, stay as they are. Whatever it is, they are read as float32.
 
     Raises
     ------
@@ -71,14 +109,22 @@ def save_model(path: Path, state_dict: dict[str, Tensor], header: ModelHeader, *
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    fingerprint = header.fingerprint.to_dict() if header.fingerprint else None
-    document = {"format_version": FORMAT_VERSION, **asdict(header), "fingerprint": fingerprint}
-    tensors = {key: value.detach().cpu().contiguous() for key, value in state_dict.items()}
+    tensors = {
+        key: value.detach().to("cpu", dtype if value.ndim > 1 else None).contiguous()
+        for key, value in state_dict.items()
+    }
     with replacing(path, overwrite=overwrite) as temporary:
         try:
-            save_file(tensors, temporary, metadata={"unseam_model": json.dumps(document, allow_nan=False)})
+            save_file(tensors, temporary, metadata={HEADER_KEY: header_json(header)})
         except SafetensorError as error:  # which is no OSError, though the disk is full
             raise OutputError(f"cannot write {path}: {error}; nothing was changed") from error
+
+
+def header_json(header: ModelHeader) -> str:
+    """The header as it stands in a file."""
+    fingerprint = header.fingerprint.to_dict() if header.fingerprint else None
+    document = {"format_version": FORMAT_VERSION, **asdict(header), "fingerprint": fingerprint}
+    return json.dumps(document, allow_nan=False, separators=(",", ":"))
 
 
 def read_header(path: Path) -> ModelHeader:
@@ -98,9 +144,9 @@ def read_header(path: Path) -> ModelHeader:
             metadata = file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise ModelFileError(f"{path} is cut short or not a model file ({error}); copy it again") from error
-    if "unseam_model" not in metadata:
+    if HEADER_KEY not in metadata:
         raise ModelFileError(f"{path} is not a model of unseam; give the model.safetensors of a run")
-    return _parse_header(path, metadata["unseam_model"])
+    return parse_header(path, metadata[HEADER_KEY])
 
 
 def load_network(path: Path) -> tuple[UNet, ModelHeader]:
@@ -122,7 +168,8 @@ def load_network(path: Path) -> tuple[UNet, ModelHeader]:
     return net.eval(), header
 
 
-def _parse_header(path: Path, text: str) -> ModelHeader:
+def parse_header(path: Path | str, text: str) -> ModelHeader:
+    """The header that stands in a file as text; errors as `read_header`."""
     try:
         document = json.loads(text)
         version = document.pop("format_version")
@@ -133,9 +180,12 @@ def _parse_header(path: Path, text: str) -> ModelHeader:
         document["network"] = NetworkConfig(**_tuples(document["network"]))
         document["normalization"] = Normalization(**document["normalization"])
         document["objects"] = ObjectConfig(**document["objects"])
-        document["spacing"] = tuple(document["spacing"]) if document["spacing"] else None
+        for name in ("spacing", "diameters"):
+            document[name] = tuple(document[name]) if document.get(name) else None
         if document["fingerprint"]:
             document["fingerprint"] = Fingerprint.from_dict(document["fingerprint"])
+        if document.get("guard"):
+            document["guard"] = GuardReference.from_dict(document["guard"])
         return ModelHeader(**document)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"the header of {path} cannot be understood ({error}); copy it again") from error

@@ -11,7 +11,8 @@
              bottom ───────────── dropout ─────────────┘
 
 A level is two convolutions with ReLU. Batch norm is optional and, at prediction, a constant per channel;
-so an output pixel depends on its own surroundings alone, wherever the image was cut.
+so an output pixel depends on its own surroundings alone, wherever the image was cut. What the authors
+themselves released differs a little from the paper; the options `release`, `wide_top` and `leak` build it.
 """
 
 from __future__ import annotations
@@ -56,6 +57,13 @@ class UNet(nn.Module):
         Normalise after each convolution of a level; see `fold_batch_norm`.
     dropout : float
         Probability of dropping a value at the end of the contracting path, 0 to 1.
+    release : bool
+        As the authors' release of October 2015: ReLU after each up-convolution too, the last of which keeps
+        twice the width; dropout also at the last level before the bottom, ahead of pooling and skip.
+    wide_top : bool
+        The last level of the expanding path has twice the width, as in the authors' cell network of 2019.
+    leak : float
+        Slope of ReLU below 0; their network of 2019 has 0.1.
     generator : torch.Generator, optional
         What the weights are drawn with, as the paper does; see `initialise`.
 
@@ -76,9 +84,14 @@ class UNet(nn.Module):
     >>> net = UNet(in_channels=1, classes=2)
     >>> sum(p.numel() for p in net.parameters())
     31030658
+    >>> sum(p.numel() for p in UNet(release=True).parameters())
+    31100354
     >>> net.geometry.output((572, 572))
     (388, 388)
     """
+
+    is_local = True
+    """Whether a tile, its halo cut away, gives what the whole image would: it pads nothing."""
 
     def __init__(
         self,
@@ -92,33 +105,43 @@ class UNet(nn.Module):
         kernels: Sequence[Sequence[int]] | None = None,
         batch_norm: bool = False,
         dropout: float = 0.5,
+        release: bool = False,
+        wide_top: bool = False,
+        leak: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        _check_options(in_channels, classes, spatial_dims, base_width, depth, dropout)
+        _check_options(in_channels, classes, spatial_dims, base_width, depth)
+        _check_shares(dropout=dropout, leak=leak)
         strides = [tuple(s) for s in strides] if strides else [(2,) * spatial_dims] * depth
         kernels = [tuple(k) for k in kernels] if kernels else [(3,) * spatial_dims] * (depth + 1)
         check_levels(strides, kernels, spatial_dims=spatial_dims, depth=depth)
         self.in_channels, self.classes, self.spatial_dims = in_channels, classes, spatial_dims
-        self.base_width, self.strides = base_width, strides
+        self.base_width, self.strides, self.release = base_width, strides, release
         self.geometry = Geometry.from_levels(kernels, strides)
         widths = [base_width * 2**level for level in range(depth + 1)]
+        up_widths, out_widths = _expanding(widths, release), _expanding(widths, wide_top)
 
-        self.down = nn.ModuleList(
-            double_convolution(in_width, width, kernel, batch_norm)
+        down = [
+            double_convolution(in_width, width, kernel, batch_norm, leak)
             for in_width, width, kernel in zip([in_channels, *widths], widths[:-1], kernels, strict=False)
-        )
-        self.bottom = double_convolution(([in_channels, *widths])[depth], widths[-1], kernels[-1], batch_norm)
+        ]
+        if release and down:
+            down[-1].append(nn.Dropout(dropout))
+        self.down = nn.ModuleList(down)
+        in_width = ([in_channels, *widths])[depth]
+        self.bottom = double_convolution(in_width, widths[-1], kernels[-1], batch_norm, leak)
         self.dropout = nn.Dropout(dropout)
         self.up = nn.ModuleList(
-            UpConvolution[spatial_dims](2 * width, width, kernel_size=stride, stride=stride)
-            for width, stride in zip(widths[:-1], strides, strict=True)
+            UpConvolution[spatial_dims](below, width, kernel_size=stride, stride=stride)
+            for below, width, stride in zip([*out_widths, widths[-1]][1:], up_widths, strides, strict=True)
         )
+        self.after_up = activation(leak) if release else nn.Identity()
         self.out = nn.ModuleList(
-            double_convolution(2 * width, width, kernel, batch_norm)
-            for width, kernel in zip(widths[:-1], kernels, strict=False)
+            double_convolution(skip + up, width, kernel, batch_norm, leak)
+            for skip, up, width, kernel in zip(widths, up_widths, out_widths, kernels, strict=False)
         )
-        self.head = Convolution[spatial_dims](widths[0], classes, kernel_size=1)
+        self.head = Convolution[spatial_dims]([*out_widths, *widths][0], classes, kernel_size=1)
         initialise(self, generator)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -132,8 +155,8 @@ class UNet(nn.Module):
             x = pool(x, stride, stride)
         x = self.dropout(self.bottom(x))
         for skip, up, level in zip(reversed(skips), reversed(self.up), reversed(self.out), strict=True):
-            x = up(x)
-            x = torch.cat([centre_crop(skip, x.shape[2:]), x], dim=1)  # (B, 2 * width, *spatial)
+            x = self.after_up(up(x))
+            x = torch.cat([centre_crop(skip, x.shape[2:]), x], dim=1)  # (B, skip + up, *spatial)
             x = level(x)
         logits: Tensor = self.head(x)
         return logits
@@ -147,15 +170,22 @@ class UNet(nn.Module):
         self.geometry.check(image.shape[2:])
 
 
-def double_convolution(in_width: int, width: int, kernel: Sequence[int], batch_norm: bool) -> nn.Sequential:
+def double_convolution(
+    in_width: int, width: int, kernel: Sequence[int], batch_norm: bool, leak: float = 0.0
+) -> nn.Sequential:
     """Two unpadded convolutions, each with ReLU, and batch norm in between where asked for."""
     layers: list[nn.Module] = []
     for channels in (in_width, width):
         layers.append(Convolution[len(kernel)](channels, width, tuple(kernel), bias=not batch_norm))
         if batch_norm:
             layers.append(BatchNorm[len(kernel)](width))
-        layers.append(nn.ReLU(inplace=True))
+        layers.append(activation(leak))
     return nn.Sequential(*layers)
+
+
+def activation(leak: float) -> nn.Module:
+    """ReLU, or one that lets `leak` times what is below 0 through."""
+    return nn.LeakyReLU(leak, inplace=True) if leak else nn.ReLU(inplace=True)
 
 
 def centre_crop(x: Tensor, shape: Sequence[int]) -> Tensor:
@@ -184,7 +214,7 @@ def initialise(net: UNet, generator: torch.Generator | None = None) -> None:
 
 
 def fold_batch_norm(net: UNet) -> UNet:
-    """The same network for prediction, each batch norm multiplied into the convolution before it.
+    """The same network for prediction: batch norm multiplied into the convolution before it.
 
     Returns
     -------
@@ -198,12 +228,17 @@ def fold_batch_norm(net: UNet) -> UNet:
             if isinstance(layer, (nn.BatchNorm2d, nn.BatchNorm3d)):
                 level[index - 1] = nn.utils.fusion.fuse_conv_bn_eval(level[index - 1], layer)  # type: ignore[type-var]
                 level[index] = nn.Identity()
+            elif isinstance(layer, nn.Dropout):
+                level[index] = nn.Identity()
     return folded
 
 
-def _check_options(
-    in_channels: int, classes: int, spatial_dims: int, base_width: int, depth: int, dropout: float
-) -> None:
+def _expanding(widths: Sequence[int], doubled: bool) -> list[int]:
+    """Widths of the levels of the expanding path, the first of which, its last, may be doubled."""
+    return [width * (2 if doubled and level == 0 else 1) for level, width in enumerate(widths[:-1])]
+
+
+def _check_options(in_channels: int, classes: int, spatial_dims: int, base_width: int, depth: int) -> None:
     if spatial_dims not in (2, 3):
         raise ConfigError(f"spatial_dims is {spatial_dims}; the network is built for 2 or 3 spatial axes")
     for name, value, least in [
@@ -214,5 +249,9 @@ def _check_options(
     ]:
         if value < least:
             raise ConfigError(f"{name} is {value}; it must be {least} or more")
-    if not 0 <= dropout < 1:
-        raise ConfigError(f"dropout is {dropout}; it is a probability, 0 or more and below 1")
+
+
+def _check_shares(*, dropout: float, leak: float) -> None:
+    for name, value, what in [("dropout", dropout, "a probability"), ("leak", leak, "a slope")]:
+        if not 0 <= value < 1:
+            raise ConfigError(f"{name} is {value}; it is {what}, 0 or more and below 1")

@@ -1,15 +1,9 @@
 """Prediction: an image of any size through a trained network, to probabilities, labels and objects."""
 
 from unseam.prediction.memory import free_memory
-from unseam.prediction.model import (
-    Model,
-    Segmentation,
-    choose_device,
-    load_model,
-    measure_classes,
-    ready,
-)
+from unseam.prediction.model import Model, choose_device, load_model, ready
 from unseam.prediction.region import Prepared, predict_region
+from unseam.prediction.segmentation import Segmentation, measure_classes
 from unseam.prediction.tiles import TTA, plan_image, symmetries, tile_bytes, tile_function
 
 __all__ = [

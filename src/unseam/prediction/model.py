@@ -14,46 +14,20 @@ from numpy.typing import NDArray
 from unseam.config import Config
 from unseam.decisions import to_labels
 from unseam.errors import InputError, ShapeError
-from unseam.instances import label_class_regions
+from unseam.guard.correction import NONE, Correction
 from unseam.io.source import Source, array_source
-from unseam.measure import ObjectTable, measure
 from unseam.model.checkpoint import ModelHeader, load_network
+from unseam.model.finding import find_model
 from unseam.model.unet import UNet, fold_batch_norm
 from unseam.normalize import MapParts
+from unseam.packages.files import is_package
+from unseam.packages.load import load_package
+from unseam.prediction.diameter import Sized, check_diameter, find_size, is_found, zoom_of
+from unseam.prediction.guarding import judge
 from unseam.prediction.region import Prepared, predict_region, prepare, whole_of
-from unseam.prediction.tiles import TTA, plan_image, symmetries, tile_function
+from unseam.prediction.segmentation import Segmentation
+from unseam.prediction.tiles import TTA, Network, plan_image, symmetries, tile_function
 from unseam.tiling import TileFunction, apply_tiled
-
-
-@dataclass(frozen=True)
-class Segmentation:
-    """The result for one image.
-
-    Attributes
-    ----------
-    labels : ndarray of int32, (*spatial)
-        Objects numbered in raster order of their first pixel, or classes; 0 is background.
-    probabilities : ndarray of float32, (classes, *spatial)
-    spacing : tuple of float or None
-        Pixel size, micrometres per axis.
-    image : ndarray, (C, *spatial)
-        What was segmented.
-    task : "instances" or "semantic".
-    """
-
-    labels: NDArray[np.int32]
-    probabilities: NDArray[np.float32]
-    spacing: tuple[float, ...] | None
-    image: NDArray[Any]
-    task: str
-
-    def table(self) -> ObjectTable:
-        """One row per object: place, size, shape, intensities, mean probability; see `unseam.measure`."""
-        if self.task == "instances":
-            return measure(
-                self.labels, self.image, probabilities=1 - self.probabilities[0], spacing=self.spacing
-            )
-        return measure_classes(self)
 
 
 @dataclass(frozen=True)
@@ -67,11 +41,29 @@ class Model:
     87
     """
 
-    network: UNet
+    network: Network
     header: ModelHeader
     device: torch.device
     path: Path | None = None
     """The file it was loaded from."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of another program's model before using it, a line each."""
+
+    @property
+    def unet(self) -> UNet:
+        """The network, where it is one that was made here.
+
+        Raises
+        ------
+        InputError
+            If it is another program's.
+        """
+        if not isinstance(self.network, UNet):
+            raise InputError(
+                f"{self.path} is a network of another program, and this takes a U-Net of unseam; give the "
+                "model.safetensors of a run"
+            )
+        return self.network
 
     def predict(
         self,
@@ -81,6 +73,9 @@ class Model:
         tta: str = "none",
         spacing: Sequence[float] | None = None,
         rescale: bool = True,
+        diameter: float | str | None = None,
+        zoom: float | None = None,
+        correction: Correction = NONE,
         on_tile: Callable[[int, int], None] | None = None,
     ) -> Segmentation:
         """Segment an image of any size.
@@ -98,6 +93,14 @@ class Model:
         rescale : bool
             Whether an image whose pixels are more than a tenth larger or smaller than those the model learned
             on is brought to their size for the network; labels and probabilities keep the image's own pixels.
+        diameter : float or "auto", optional
+            Of the objects, pixels of the image, by which it is rescaled whatever its pixel size. "auto" finds
+            it; that is the default of models that are made for images of any scale (`header.diameters`).
+        zoom : float, optional
+            How many times the image is rescaled for the network, whatever the diameter.
+        correction : Correction
+            What is done to the image for the network, as `unseam.prediction.adapting.find_correction` gives
+            it; its zoom takes the place of `zoom`. The table keeps the image's own intensities.
         on_tile : callable, optional
             Called with (tiles done, tiles in all).
 
@@ -106,14 +109,43 @@ class Model:
         ShapeError
             If axes or channels do not fit the model, or the image is empty.
         InputError
-            If a pixel is NaN or infinite, or `tta` is unknown or does not fit the network.
+            If a pixel is NaN or infinite, `tta` is unknown or does not fit the network, or `diameter` or
+            `zoom` is out of its range.
         """
         channels = self._with_channels(np.asarray(image))
         size = tuple(float(s) for s in spacing) if spacing else None
-        prepared = self.prepare(array_source(channels, spacing=size), tile=tile, tta=tta, rescale=rescale)
-        probabilities = predict_region(prepared, whole_of(channels.shape[1:]), on_tile=on_tile)
+        source = correction.apply(array_source(channels, spacing=size))
+        sized = Sized(correction.zoom or zoom)
+        if sized.zoom is None:
+            sized = self.sized(source, diameter, rescale=rescale, tta=tta, on_tile=on_tile)
+        prepared = self.prepare(source, tile=tile, tta=tta, rescale=rescale, zoom=sized.zoom)
+        verdict = judge(self.network, self.header, prepared, self.device, correction=correction)
+        probabilities = sized.probabilities
+        if probabilities is None:
+            probabilities = predict_region(prepared, whole_of(source.shape), on_tile=on_tile)
         labels = to_labels(probabilities, prepared.task, prepared.objects)
-        return Segmentation(labels, probabilities, size, channels, self.header.task)
+        return Segmentation(
+            labels, probabilities, size, channels, self.header.task, sized.zoom, sized.diameter, verdict
+        )
+
+    def sized(
+        self,
+        image: Source,
+        diameter: float | str | None = None,
+        *,
+        rescale: bool = True,
+        tta: str = "none",
+        on_tile: Callable[[int, int], None] | None = None,
+    ) -> Sized:
+        """How an image is rescaled by the size of its objects; options and errors as of `predict`."""
+        self.check_channels(image)
+        check_diameter(self.header, diameter, rescale=rescale)
+        if isinstance(diameter, (int, float)):
+            return Sized(zoom_of(self.header, diameter), diameter)
+        if diameter is None and not is_found(self.header, image, rescale=rescale):
+            return Sized()
+        function = self.tile_function(tta)
+        return find_size(self.network, self.header, function, image, on_tile=on_tile)
 
     def prepare(
         self,
@@ -122,6 +154,7 @@ class Model:
         tile: int | str = "auto",
         tta: str = "none",
         rescale: bool = True,
+        zoom: float | None = None,
         memory: float | None = None,
         map_parts: MapParts = map,
     ) -> Prepared:
@@ -130,7 +163,7 @@ class Model:
         Parameters
         ----------
         image : Source
-        tile, tta, rescale
+        tile, tta, rescale, zoom
             As in `predict`.
         memory : float, optional
             Bytes that one tile may take with `tile="auto"`.
@@ -148,7 +181,15 @@ class Model:
             image.read, image.shape, channels=image.channels, dtype=image.dtype, map_parts=map_parts
         )
         return prepare(
-            self.network, self.header, function, image, scaling, tile=tile, rescale=rescale, memory=memory
+            self.network,
+            self.header,
+            function,
+            image,
+            scaling,
+            tile=tile,
+            rescale=rescale,
+            zoom=zoom,
+            memory=memory,
         )
 
     def probabilities(
@@ -215,20 +256,34 @@ def load_model(path: str | Path, *, device: str = "auto") -> Model:
     Parameters
     ----------
     path : str or Path
-        The .safetensors file, or the folder of the run that made it.
+        The .safetensors file, the folder of the run that made it, or the name of a model, as "nuclei"; see
+        `unseam.model.finding.find_model`. Or a bioimage.io package, packed or not, with ONNX weights or those
+        of a `unseam.UNet`.
     device : str
         "auto", "cpu" or "cuda".
 
     Raises
     ------
     ModelFileError
-        If the file is missing, cut short, no model, or of a newer version.
+        If the file is missing, cut short, no model, or of a newer version, or the name unknown.
+    MissingExtraError
+        If a package takes an optional one.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = path / "model.safetensors"
+    if is_package(Path(path)):
+        return from_package(Path(path), choose_device(device))
+    path = find_model(path)
     net, header = load_network(path)
     return replace(ready(net, header, choose_device(device)), path=path)
+
+
+def from_package(path: Path, device: torch.device) -> Model:
+    """The model of a bioimage.io package, ready to predict; see `unseam.packages.load.load_package`."""
+    loaded = load_package(path)
+    if isinstance(loaded.network, UNet):
+        model = ready(loaded.network, loaded.header, device)
+    else:
+        model = Model(loaded.network, loaded.header, torch.device("cpu"))  # where ONNX Runtime runs it
+    return replace(model, path=loaded.path, notes=loaded.notes)
 
 
 def ready(net: UNet, header: ModelHeader, device: torch.device) -> Model:
@@ -256,16 +311,3 @@ def choose_device(name: str) -> torch.device:
         return torch.device(name)
     except RuntimeError:
         raise InputError(f"device is {name!r}; expected auto, cpu or cuda") from None
-
-
-def measure_classes(segmentation: Segmentation) -> ObjectTable:
-    """The table of a class map: one row per connected region of each class."""
-    classes = segmentation.labels
-    chosen = np.take_along_axis(segmentation.probabilities, classes[None].astype(np.intp), 0)[0]
-    return measure(
-        label_class_regions(classes),
-        segmentation.image,
-        probabilities=chosen,
-        spacing=segmentation.spacing,
-        classes=classes,
-    )

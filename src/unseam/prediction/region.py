@@ -19,18 +19,21 @@ from numpy.typing import NDArray
 
 from unseam.config import ObjectConfig
 from unseam.decisions import settle_decisions, small_tiles, smallest_tile
+from unseam.errors import InputError
 from unseam.geometry import Geometry
 from unseam.grid import Region, slices
 from unseam.io.source import Source
 from unseam.model.checkpoint import ModelHeader
-from unseam.model.unet import UNet
 from unseam.normalize import Scaling
-from unseam.prediction.tiles import plan_image
+from unseam.prediction.tiles import NetworkSizes, plan_image
 from unseam.resample import needed, resample, resample_at, resampled, shape_at, taps_of_pixels
 from unseam.tiling import TileFunction, TilePlan, apply_tiled, plan_tiles, settle, windowed
 
 LARGEST_DIFFERENCE = 0.1
 """Pixels that differ by no more than this share are not resampled: augmentation changes sizes as much."""
+
+ZOOMS = (0.05, 20.0)
+"""The least and the largest zoom; beyond them a diameter or a pixel size is rather a mistake."""
 
 OnTile = Callable[[int, int], None]
 Probabilities = NDArray[np.float32]
@@ -48,6 +51,8 @@ class Prepared:
     resized : the same at the network's pixel size; `image` itself where that is the same.
     task, objects : what is decided; sizes in the image's own pixels.
     tile : largest output of a tile along each axis.
+    scaling : what made `image` of the intensities.
+    is_local : whether tiles can differ by rounding alone, which is then settled.
     """
 
     function: TileFunction
@@ -57,6 +62,8 @@ class Prepared:
     task: str
     objects: ObjectConfig
     tile: tuple[int, ...]
+    scaling: Scaling
+    is_local: bool = True
 
     @property
     def is_resized(self) -> bool:
@@ -65,7 +72,7 @@ class Prepared:
 
 
 def prepare(
-    net: UNet,
+    net: NetworkSizes,
     header: ModelHeader,
     function: TileFunction,
     image: Source,
@@ -73,27 +80,44 @@ def prepare(
     *,
     tile: int | str | tuple[int, ...],
     rescale: bool,
+    zoom: float | None = None,
     memory: float | None = None,
 ) -> Prepared:
     """A model made ready for an image whose intensities are scaled by `scaling`; see `Model.prepare`."""
     scaled = replace(image, read=lambda region: scaling(image.read(region)), dtype=np.dtype(np.float32))
-    shape = network_shape(image, header.spacing) if rescale else image.shape
+    shape = network_shape(image, header.spacing, rescale=rescale, zoom=zoom)
     other = shape != image.shape
-    zoom = [m / n for n, m in zip(image.shape, shape, strict=True)]
+    zooms = [m / n for n, m in zip(image.shape, shape, strict=True)]
     return Prepared(
         function,
         net.geometry,
         scaled,
         resampled(scaled, shape) if other else scaled,
         header.task,
-        objects_at(header.objects, zoom) if other else header.objects,
+        objects_at(header.objects, zooms) if other else header.objects,
         plan_image(shape, net, tile=tile, memory=memory).step,
+        scaling,
+        net.is_local,
     )
 
 
-def network_shape(image: Source, wanted: Sequence[float] | None) -> tuple[int, ...]:
-    """Pixels along each axis once those of the image are as large as the model's; its own where unknown."""
-    if image.spacing is None or wanted is None or len(wanted) != len(image.shape):
+def network_shape(
+    image: Source, wanted: Sequence[float] | None, *, rescale: bool = True, zoom: float | None = None
+) -> tuple[int, ...]:
+    """Pixels along each axis of what the network is given.
+
+    `zoom` times as many as the image has; without it, where `rescale` is set, as many as make its pixels as
+    large as those `wanted`, the model's; else, or where a pixel size is not known, the image's own.
+
+    Raises
+    ------
+    InputError
+        If `zoom` is out of its range.
+    """
+    if zoom is not None:
+        check_zoom(zoom)
+        return tuple(max(1, round(n * zoom)) for n in image.shape)
+    if not rescale or image.spacing is None or wanted is None or len(wanted) != len(image.shape):
         return image.shape
     apart = max(abs(math.log(s / w)) for s, w in zip(image.spacing, wanted, strict=True))
     return (
@@ -103,14 +127,24 @@ def network_shape(image: Source, wanted: Sequence[float] | None) -> tuple[int, .
     )
 
 
+def check_zoom(zoom: float) -> None:
+    """Raise `InputError` if an image cannot be rescaled so many times."""
+    if not ZOOMS[0] <= zoom <= ZOOMS[1]:
+        raise InputError(
+            f"zoom is {zoom:g}; expected {ZOOMS[0]:g} to {ZOOMS[1]:g}: 1 leaves an image as it is"
+        )
+
+
 def objects_at(objects: ObjectConfig, zoom: Sequence[float]) -> ObjectConfig:
     """Growth and smallest size for an image with 1 / `zoom` pixels for each pixel that the model knows."""
-    grow, size = objects.grow, objects.min_size
+    grow, size, part = objects.grow, objects.min_size, objects.split_size
     mean = math.prod(zoom) ** (1 / len(zoom))
     return replace(
         objects,
         grow=grow and max(1, round(grow / mean)),
         min_size=size and max(1, round(size / math.prod(zoom))),
+        split_size=part and max(1, round(part / math.prod(zoom))),
+        split_grow=math.ceil(objects.split_grow / mean),
     )
 
 
@@ -145,14 +179,18 @@ def predict_region(prepared: Prepared, region: Region, *, on_tile: OnTile | None
 
 
 def settle_region(prepared: Prepared, computed: Computed) -> Probabilities:
-    """The probabilities with those that hang on rounding settled, in place."""
-    settle_decisions(
-        computed.recompute,
-        computed.probabilities,
-        computed.brightness,
-        task=prepared.task,
-        objects=prepared.objects,
-    )
+    """The probabilities with those that hang on rounding settled, in place.
+
+    Where tiles may differ by more, small tiles would not be nearer the truth, and nothing is settled.
+    """
+    if prepared.is_local:
+        settle_decisions(
+            computed.recompute,
+            computed.probabilities,
+            computed.brightness,
+            task=prepared.task,
+            objects=prepared.objects,
+        )
     return computed.probabilities
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from unseam.config import ObjectConfig
 from unseam.grid import BlockGrid
+from unseam.guard.correction import NONE, Correction
 from unseam.io.open import open_sources
 from unseam.io.source import Source
 from unseam.normalize import Scaling
@@ -66,7 +67,7 @@ class Job:
     model : key of the model, under which `hold_model` keeps it in each process.
     objects : how probabilities become objects, in the model's pixels.
     scaling : of the intensities of this image.
-    tile, tta, rescale : as `Model.predict`.
+    tile, tta, rescale, zoom : as `Model.predict`.
     shape, block : of the image and of its blocks.
     scratch : folder for what is between the passes.
     labels : the array that the labels are written to.
@@ -74,6 +75,7 @@ class Job:
     series : whether the arrays have a time axis.
     table : whether objects are measured.
     picture : whether a small picture is drawn.
+    correction : what is done to the image for the network.
     """
 
     image: ImageSpec
@@ -84,6 +86,7 @@ class Job:
     tile: tuple[int, ...]
     tta: str
     rescale: bool
+    zoom: float | None
     shape: tuple[int, ...]
     block: tuple[int, ...]
     scratch: str
@@ -92,6 +95,7 @@ class Job:
     series: bool
     table: bool
     picture: bool
+    correction: Correction = NONE
 
     @property
     def grid(self) -> BlockGrid:
@@ -161,8 +165,9 @@ def prepared_of(job: Job) -> Prepared:
         model.network,
         model.header,
         one_at_a_time,
-        source_of(job),
+        job.correction.apply(source_of(job)),
         job.scaling,
         tile=job.tile,
         rescale=job.rescale,
+        zoom=job.zoom,
     )

@@ -7,19 +7,31 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 
 from unseam.errors import OutputExistsError
+from unseam.guard.verdict import Verdict
+from unseam.io.annotations.save import OUTLINES
 from unseam.io.images import write_png
 from unseam.io.ome_zarr.layout import Layout
 from unseam.io.ome_zarr.pyramid import build_pyramid
 from unseam.io.ome_zarr.write import create, writing
 from unseam.io.source import Source
-from unseam.measure import ObjectTable, TableStream, from_arrays, prepended, write_csv, write_parquet
+from unseam.measure import (
+    ObjectTable,
+    TableStream,
+    appended,
+    from_arrays,
+    prepended,
+    write_csv,
+    write_parquet,
+)
 from unseam.streaming import passes
 from unseam.streaming.job import Job
+from unseam.streaming.outlining import write_outlined
 from unseam.streaming.picture import draw
 from unseam.streaming.plan import CHUNK, StreamPlan
 from unseam.streaming.wanted import Wanted
@@ -84,11 +96,18 @@ class Output:
             name=self.wanted.targets()[kind].stem,
         )
 
-    def finish(self, jobs: Sequence[Job], *, threads: int, step: Callable[[str, float, int], None]) -> int:
+    def finish(
+        self,
+        jobs: Sequence[Job],
+        verdicts: Sequence[Verdict],
+        *,
+        threads: int,
+        step: Callable[[str, float, int], None],
+    ) -> int:
         """Make tables, picture and coarser levels, and put everything in its place; how many objects."""
         made = self._made
         with ThreadPoolExecutor(1) as beside:
-            tables = beside.submit(self._write_tables, jobs)
+            tables = beside.submit(self._write_tables, jobs, verdicts)
             if "overlay" in made:
                 write_png(made["overlay"], draw(jobs[0]), overwrite=True)
             for path in filter(Path.exists, self.arrays.values()):
@@ -96,27 +115,36 @@ class Output:
                     path, threads=threads, on_step=lambda done, total: step("coarser levels", done, total)
                 )
             tables.result()
+        outlined = {kind: path for kind, path in made.items() if kind in OUTLINES}
+        if outlined and made["labels"].exists():
+            write_outlined(outlined, made["labels"], jobs, self._table, step)
         count = sum(_objects_of(job) for job in jobs)
         for kind, target in sorted(self.wanted.targets().items(), key=lambda item: item[0] == "labels"):
             put_in_place(made[kind], target)  # labels last: where they are, all is there
         discard(self.folder)
         return count
 
-    def _write_tables(self, jobs: Sequence[Job]) -> None:
+    def _write_tables(self, jobs: Sequence[Job], verdicts: Sequence[Verdict]) -> None:
         made = self._made
         for kind, write in (("table", write_csv), ("parquet", write_parquet)):
             if kind in made:
-                write(self._batches(jobs), made[kind], overwrite=True)
+                write(self._batches(jobs, verdicts), made[kind], overwrite=True)
 
-    def _batches(self, jobs: Sequence[Job]) -> Iterator[ObjectTable]:
+    def _batches(self, jobs: Sequence[Job], verdicts: Sequence[Verdict]) -> Iterator[ObjectTable]:
         """The tables of all time points, one after the other."""
-        for job in jobs:
-            spacing = self.sources[job.frame].spacing
-            with TableStream(job.grid, _objects_of(job), job.folder / "rows", spacing=spacing) as table:
-                for number in range(len(job.grid)):
-                    table.add(number, from_arrays(load_record(job.folder, "write", number)))
-                batches = table.batches()
-                yield from prepended(batches, frame=job.frame) if self.is_series else batches
+        for job, verdict in zip_longest(jobs, verdicts):
+            batches = self._table(job)
+            if verdict is not None:
+                batches = appended(batches, guard=verdict.short)
+            yield from prepended(batches, frame=job.frame) if self.is_series else batches
+
+    def _table(self, job: Job) -> Iterator[ObjectTable]:
+        """The table of one time point."""
+        spacing = self.sources[job.frame].spacing
+        with TableStream(job.grid, _objects_of(job), job.folder / "rows", spacing=spacing) as table:
+            for number in range(len(job.grid)):
+                table.add(number, from_arrays(load_record(job.folder, "write", number)))
+            yield from table.batches()
 
 
 def chunk_of(block: tuple[int, ...]) -> tuple[int, ...]:
@@ -175,7 +203,16 @@ def is_written(job: Job) -> bool:
 def clear_scratch(job: Job) -> None:
     """Give back what lies between the passes; what tables and picture are made of stays."""
     save_table(job.folder, WRITTEN, np.ones(1, bool))
-    for name in (passes.CORES, passes.GROWN, passes.FOREGROUND, "predict", "grow", "holes"):
+    for name in (
+        passes.CORES,
+        passes.PARTS,
+        passes.GROWN,
+        passes.FOREGROUND,
+        "predict",
+        "divide",
+        "grow",
+        "holes",
+    ):
         shutil.rmtree(job.folder / name, ignore_errors=True)
 
 

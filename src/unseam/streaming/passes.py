@@ -19,23 +19,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unseam.decisions import to_classes, to_masks
+from unseam.decisions import split_of, to_classes, to_masks
 from unseam.grid import Region, slices
 from unseam.instances.blocks import (
     BlockTable,
     CoreSummary,
     HoleSummary,
     ObjectSummary,
+    PartSummary,
     apply_numbers,
+    apply_parts,
     fill_block,
     find_class_regions,
     find_cores,
     find_holes,
+    find_parts,
     from_arrays,
     grow_block,
     join_cores,
     join_holes,
     join_objects,
+    join_parts,
     to_arrays,
 )
 from unseam.instances.labels import Labels
@@ -55,7 +59,7 @@ from unseam.streaming.work import (
 
 NEIGHBOURS = 64
 """Records kept in memory while blocks are joined: each is looked at once more for each axis."""
-CORES, GROWN, FOREGROUND = "cores", "grown", "foreground"
+CORES, PARTS, GROWN, FOREGROUND = "cores", "parts", "grown", "foreground"
 
 
 def predict_block(job: Job, number: int) -> None:
@@ -70,8 +74,12 @@ def predict_block(job: Job, number: int) -> None:
         block, summary = find_class_regions(classes, region, job.shape)
     else:
         chosen = 1 - probabilities[0]
-        core, growable = to_masks(probabilities, prepared.objects)
-        block, summary = find_cores(core, growable, region, job.shape)
+        masks = to_masks(probabilities, prepared.objects)
+        block, summary = find_cores(masks.core, masks.growable, region, job.shape)
+        if masks.part is not None:
+            parts, part_summary = find_parts(masks.part, block, region, job.shape)
+            _scratch(job, PARTS).write(number, parts)
+            save_record(job.folder, "divide", number, to_arrays(part_summary))
     if job.table:
         _scratch(job, FOREGROUND).write(number, quantise(chosen.clip(0, 1)))
     _scratch(job, CORES).write(number, block)
@@ -82,15 +90,22 @@ def join_predicted(job: Job) -> None:
     """The number of each core in the whole image, in raster order."""
     if not has_table(job.folder, "core_numbers"):
         record_of = lru_cache(NEIGHBOURS)(partial(_record, job, "predict", CoreSummary))
-        table = join_cores(job.grid, record_of)
-        _save_block_table(job, "core", table)
+        if _divides(job):
+            part_of = lru_cache(NEIGHBOURS)(partial(_record, job, "divide", PartSummary))
+            size = prepared_of(job).objects.split_size or 1
+            cores, parts = join_parts(job.grid, record_of, part_of, size)
+            _save_block_table(job, "part", parts)
+        else:
+            cores = join_cores(job.grid, record_of)
+        _save_block_table(job, "core", cores)
 
 
 def grow_block_of(job: Job, number: int) -> None:
     """Pass 2: cores grown to objects; their sizes and first pixels."""
     pixels = prepared_of(job).objects.grow or 0
-    cores = _numbered_cores(job, job.grid.region(number, margin=pixels))
-    block, summary = grow_block(cores, pixels, job.grid.region(number), job.shape)
+    reach = _reach(job)
+    cores = _numbered_cores(job, job.grid.region(number, margin=pixels + reach))
+    block, summary = grow_block(cores, pixels, job.grid.region(number), job.shape, reach=reach)
     _scratch(job, GROWN).write(number, block)
     save_record(job.folder, "grow", number, to_arrays(summary))
 
@@ -101,7 +116,7 @@ def join_grown(job: Job) -> None:
         final = join_objects(
             job.grid,
             partial(_record, job, "grow", ObjectSummary),
-            int(load_table(job.folder, "core_numbers").max(initial=0)),
+            _count_cores(job),
             prepared_of(job).objects.min_size or 0,
         )
         save_table(job.folder, "final", final)
@@ -156,8 +171,24 @@ def write_block(job: Job, number: int) -> None:
 
 def _scratch(job: Job, name: str) -> Scratch:
     """An array between the passes."""
-    rim = max(1, prepared_of(job).objects.grow or 0)
+    rim = max(1, (prepared_of(job).objects.grow or 0) + _reach(job))
     return Scratch(job.folder / name, job.grid, "uint16" if name == FOREGROUND else "int32", rim)
+
+
+def _divides(job: Job) -> bool:
+    """Whether a higher threshold divides cores."""
+    return split_of(prepared_of(job).objects) > 0
+
+
+def _reach(job: Job) -> int:
+    """How far parts grow over the rest of their cores; 0 where cores are not divided."""
+    return prepared_of(job).objects.split_grow if _divides(job) else 0
+
+
+def _count_cores(job: Job) -> int:
+    """How many cores, and parts that are cores, there are in the whole image."""
+    names = ("core_numbers", "part_numbers") if _divides(job) else ("core_numbers",)
+    return max(int(load_table(job.folder, name).max(initial=0)) for name in names)
 
 
 def _record(job: Job, kind: str, what: type[Any], number: int) -> Any:
@@ -180,13 +211,18 @@ def _numbered_cores(job: Job, region: Region) -> Labels:
     """Cores with the numbers of the whole image, from as many blocks as the region touches."""
     origin = [a for a, _ in region]
     cores = _scratch(job, CORES).read(region)
+    parts = _scratch(job, PARTS).read(region) if _divides(job) else None
     for number in job.grid.overlapping(region):
         common = tuple(
             (max(a, low), min(b, high))
             for (a, b), (low, high) in zip(region, job.grid.region(number), strict=True)
         )
-        part = cores[slices(common, origin=origin)]
-        part[...] = apply_numbers(part, _part(job, "core", number))
+        at = slices(common, origin=origin)
+        if parts is None:
+            cores[at] = apply_numbers(cores[at], _part(job, "core", number))
+        else:
+            numbers = _part(job, "core", number), _part(job, "part", number)
+            cores[at] = apply_parts(cores[at], parts[at], *numbers)
     return cores
 
 

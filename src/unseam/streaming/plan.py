@@ -7,6 +7,7 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,6 @@ from unseam.decisions import smallest_tile
 from unseam.errors import ConfigError
 from unseam.grid import BlockGrid
 from unseam.io.source import Source
-from unseam.model.unet import UNet
 from unseam.prediction import Model, free_memory, tile_bytes
 from unseam.prediction.region import network_shape, region_bytes
 from unseam.prediction.tiles import LARGEST_TILE
@@ -77,6 +77,7 @@ def plan_stream(
     block: int | None = None,
     memory: int | None = None,
     rescale: bool = True,
+    zoom: float | None = None,
     at_once: int = AT_ONCE,
 ) -> StreamPlan:
     """Choose blocks and tiles that keep within `memory` bytes, the program included.
@@ -92,8 +93,8 @@ def plan_stream(
         the result.
     memory : int, optional
         Without it the largest block that pays is taken, if it fits into the free memory.
-    rescale : bool
-        Whether the image is brought to the model's pixel size.
+    rescale, zoom
+        As `Model.predict`.
     at_once : int
         Blocks in memory at a time.
 
@@ -109,7 +110,7 @@ def plan_stream(
     largest = LARGEST_TILE[dims] if tile == "auto" else int(tile)
     limit = base_bytes() + free_memory() if memory is None else memory
     while True:
-        plan = _planned(net, model, image, size, largest, rescale, at_once)
+        plan = _planned(model, image, size, largest, {"rescale": rescale, "zoom": zoom, "at_once": at_once})
         if plan.memory <= limit:
             return plan
         if block is None and size > SMALLEST_BLOCK[dims] and size >= largest:
@@ -125,19 +126,15 @@ def plan_stream(
             )
 
 
-def _planned(
-    net: UNet, model: Model, image: Source, size: int, tile: int, rescale: bool, at_once: int
-) -> StreamPlan:
+def _planned(model: Model, image: Source, size: int, tile: int, options: dict[str, Any]) -> StreamPlan:
     """The plan for blocks of about a size: on the grid, and of whole chunks of the output."""
     largest = CHUNK[len(image.shape)]
     block = []
-    for n, grid in zip(image.shape, net.geometry.grid, strict=True):
+    for n, grid in zip(image.shape, model.network.geometry.grid, strict=True):
         length = min(_up(size, grid), _up(n, grid))
         parts = math.ceil(length / largest)
         block.append(_up(math.ceil(length / parts), grid) * parts)
-    return plan_of(
-        model, image, block=tuple(block), tile=(tile,) * len(block), rescale=rescale, at_once=at_once
-    )
+    return plan_of(model, image, block=tuple(block), tile=(tile,) * len(block), **options)
 
 
 def plan_of(
@@ -147,20 +144,21 @@ def plan_of(
     block: tuple[int, ...],
     tile: tuple[int, ...],
     rescale: bool = True,
+    zoom: float | None = None,
     at_once: int = AT_ONCE,
 ) -> StreamPlan:
     """What given blocks, and tiles of at most given sizes, take."""
     net, classes = model.network, model.network.classes
-    shape = network_shape(image, model.header.spacing) if rescale else image.shape
-    zoom = [m / n for n, m in zip(image.shape, shape, strict=True)]
-    of_block = tuple(min(math.ceil(b * z), n) for b, z, n in zip(block, zoom, shape, strict=True))
+    shape = network_shape(image, model.header.spacing, rescale=rescale, zoom=zoom)
+    zooms = [m / n for n, m in zip(image.shape, shape, strict=True)]
+    of_block = tuple(min(math.ceil(b * z), n) for b, z, n in zip(block, zooms, shape, strict=True))
     fits = tuple(max(min(t, n), g) for t, n, g in zip(tile, of_block, net.geometry.grid, strict=True))
     tiles = plan_tiles(of_block, net.geometry, fits)
     around = zip(of_block, net.geometry.halo, smallest_tile(net.geometry), strict=True)
     context = [n + 2 * (halo + cell) for n, halo, cell in around]
     per_block = region_bytes(context, channels=image.channels, classes=classes)
     if shape != image.shape:  # what is read for it at the image's own resolution, and the result there
-        read = [min(n, math.ceil(c / z) + 2) for c, z, n in zip(context, zoom, image.shape, strict=True)]
+        read = [min(n, math.ceil(c / z) + 2) for c, z, n in zip(context, zooms, image.shape, strict=True)]
         per_block += region_bytes(read, channels=image.channels, classes=0)
         per_block += region_bytes(block, channels=0, classes=classes)
     network = tile_bytes(tiles.tile_input, net) + at_once * per_block

@@ -19,6 +19,7 @@ import torch
 
 from unseam.errors import InputError
 from unseam.grid import Region
+from unseam.io.annotations.save import OUTLINES
 from unseam.io.atomic import refuse_existing
 from unseam.io.source import Source
 from unseam.normalize import Scaling
@@ -26,6 +27,7 @@ from unseam.prediction import Model
 from unseam.streaming import passes
 from unseam.streaming.executors import Executor, Task, Threads
 from unseam.streaming.job import ImageSpec, Job, model_key
+from unseam.streaming.judging import judge_all
 from unseam.streaming.output import Output, clear_scratch, is_written, refuse_unlike
 from unseam.streaming.plan import AT_ONCE, StreamPlan, plan_of, plan_stream, time_tile
 from unseam.streaming.wanted import Reporter, Streamed, Wanted
@@ -81,12 +83,23 @@ def stream(
     sources = image.open()
     for source in sources:
         model.check_channels(source)
+    _refuse_outlines(model, wanted)
     key, executor = model_key(model_file), executor or Threads()
     with working_on(wanted.out) as folder:
         try:
             return _Run(model, key, image, sources, wanted, folder, executor, reporter or Reporter()).all()
         finally:
             executor.forget(key)
+
+
+def _refuse_outlines(model: Model, wanted: Wanted) -> None:
+    """Raise where outlines are wanted of what has none that could be drawn block by block."""
+    outlined = [kind for kind in wanted.save if kind in OUTLINES]
+    if outlined and (model.header.task == "semantic" or model.network.spatial_dims == 3):
+        raise InputError(
+            f"{','.join(outlined)} was asked for; of an image in blocks only objects in a plane are outlined,"
+            " not classes or volumes: save labels"
+        )
 
 
 @dataclass(frozen=True)
@@ -128,10 +141,12 @@ class _Run:
                 "two images: give the command again with --overwrite"
             )
         with _timed(seconds, "finishing"):
-            count = self.output.finish(jobs, threads=self._threads, step=self.reporter.step)
+            verdicts = judge_all(self.model, jobs, self.sources)
+            step = self.reporter.step
+            count = self.output.finish(jobs, verdicts, threads=self._threads, step=step)
         if sum(seconds.values()) >= WORTH_SAYING:
             self.reporter.say(in_passes(seconds, len(self.sources) * math.prod(plan.shape)))
-        return Streamed(count, seconds, resumed)
+        return Streamed(count, seconds, resumed, verdicts)
 
     @property
     def _threads(self) -> int:
@@ -142,7 +157,8 @@ class _Run:
         """What decides the result, to be compared when the work is gone on with."""
         wanted, first = self.wanted, self.sources[0]
         options = {
-            key: getattr(wanted, key) for key in ("tile", "tta", "rescale", "block", "memory", "version")
+            key: getattr(wanted, key)
+            for key in ("tile", "tta", "rescale", "zoom", "block", "memory", "version")
         }
         return {
             "model": self.key,
@@ -152,6 +168,7 @@ class _Run:
             "image type": str(first.dtype),
             "image changed": _changed(Path(self.image.path)),
             "option": options | {"save": sorted(wanted.save)},
+            "correction": asdict(wanted.correction),
             "version of": {"unseam": version("unseam"), "torch": torch.__version__, "numpy": np.__version__},
             "processor": platform.machine(),
             "device": self.model.device.type,
@@ -160,7 +177,7 @@ class _Run:
     def _plan(self, decided: Mapping[str, Any] | None) -> StreamPlan:
         """The plan; of work gone on with the same blocks and tiles, whatever memory is free today."""
         wanted, at_once = self.wanted, self.executor.at_once
-        options: dict[str, Any] = {"rescale": wanted.rescale, "at_once": at_once}
+        options: dict[str, Any] = {"rescale": wanted.rescale, "zoom": wanted.zoom, "at_once": at_once}
         if decided is None:
             plan = plan_stream(
                 self.model,
@@ -201,13 +218,15 @@ class _Run:
             tile=plan.tile,
             tta=self.wanted.tta,
             rescale=self.wanted.rescale,
+            zoom=self.wanted.zoom,
+            correction=self.wanted.correction,
             shape=plan.shape,
             block=plan.block,
             scratch=str(folder),
             labels=str(arrays["labels"]),
             probabilities=str(arrays["probabilities"]) if "probabilities" in arrays else None,
             series=self.output.is_series,
-            table=bool({"table", "parquet"} & set(self.wanted.save)),
+            table=bool({"table", "parquet", *OUTLINES} & set(self.wanted.save)),
             picture="overlay" in self.wanted.save and frame == 0,
         )
 
@@ -217,10 +236,9 @@ class _Run:
     def _scaling(self, folder: Path, source: Source) -> Scaling:
         """How intensities are scaled: fitted once, and kept for when the work is gone on with."""
         if not has_table(folder, "scaling"):
-            fitted = _fit(self.model, source, self._threads, self.reporter)
-            save_table(folder, "scaling", np.array([fitted.offset, fitted.scale], np.float64))
-        offset, scale = load_table(folder, "scaling").tolist()
-        return Scaling(tuple(offset), tuple(scale))
+            fitted = _fit(self.model, self.wanted.correction.apply(source), self._threads, self.reporter)
+            save_table(folder, "scaling", fitted.to_table())
+        return Scaling(*map(tuple, load_table(folder, "scaling").tolist()))
 
     def _frame(self, job: Job, seconds: dict[str, float]) -> int:
         """All passes over one image; how many blocks were predicted before."""

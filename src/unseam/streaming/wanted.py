@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from unseam.guard.correction import NONE, Correction
+from unseam.guard.verdict import Verdict
+from unseam.io.annotations.save import OUTLINES
 from unseam.streaming.work import is_begun, work_folder
 
 
@@ -16,8 +19,9 @@ class Wanted:
     Attributes
     ----------
     out : where the labels go, ending in .zarr; probabilities and table go beside it.
-    save : some of labels, probabilities, table, parquet and overlay; labels are always written.
-    tile, tta, rescale : as `Model.predict`.
+    save : some of labels, probabilities, table, parquet, overlay, rois, geojson and coco; labels are always
+        written.
+    tile, tta, rescale, zoom, correction : as `Model.predict`.
     block, memory : as `plan_stream`.
     version : of OME-Zarr, "0.4" or "0.5".
     overwrite : whether results that are there may be replaced, and half-done work of another command.
@@ -29,6 +33,8 @@ class Wanted:
     tile: int | str = "auto"
     tta: str = "none"
     rescale: bool = True
+    zoom: float | None = None
+    correction: Correction = NONE
     block: int | None = None
     memory: int | None = None
     version: str = "0.5"
@@ -44,6 +50,7 @@ class Wanted:
             "table": f"{stem}.csv",
             "parquet": f"{stem}.parquet",
             "overlay": f"{stem}_overlay.png",
+            **{kind: f"{stem}{ending}" for kind, ending in OUTLINES.items()},
         }
         return {kind: self.out.with_name(names[kind]) for kind in ("labels", *self.save)}
 
@@ -75,8 +82,10 @@ class Streamed:
     n_objects : objects, or regions of classes, over all time points; -1 where they were not counted.
     seconds : of each pass.
     resumed : blocks that were done already.
+    verdicts : of each time point, whether it is like the training images; empty where the model does not say.
     """
 
     n_objects: int
     seconds: Mapping[str, float]
     resumed: int
+    verdicts: tuple[Verdict, ...] = ()

@@ -51,10 +51,11 @@ class Way:
 
 @dataclass(frozen=True)
 class How:
-    """What else decides a prediction: `tta` and `rescale` as for `Model.predict`."""
+    """What else decides a prediction: `tta`, `rescale` and `zoom` as for `Model.predict`."""
 
     tta: str = "none"
     rescale: bool = True
+    zoom: float | None = None
 
 
 def ways_of(prepared: Prepared) -> tuple[Way, ...]:
@@ -152,6 +153,7 @@ def _in_one_piece(
         tta=how.tta,
         spacing=source.spacing,
         rescale=how.rescale,
+        zoom=how.zoom,
         on_tile=lambda _, total: on_work(way.cost / total),
     ).labels
 
@@ -175,6 +177,7 @@ def _in_blocks(
         tile=way.tile,
         tta=how.tta,
         rescale=how.rescale,
+        zoom=how.zoom,
         block=way.block,
     )
 

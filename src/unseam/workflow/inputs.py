@@ -9,9 +9,13 @@ from pathlib import Path
 from unseam.axes import parse_axes
 from unseam.config import DataConfig
 from unseam.errors import InputError, OutputError, OutputExistsError, UnseamError
+from unseam.guard.correction import NONE, Correction
+from unseam.io.annotations.save import OUTLINES
 from unseam.io.images import SUFFIXES, TIFF_SUFFIXES, list_images, stem
 from unseam.io.select import parse_selection
 from unseam.prediction import Model, plan_image
+from unseam.prediction.adapting import require_statistics
+from unseam.prediction.diameter import check_diameter
 from unseam.streaming.job import ImageSpec
 from unseam.streaming.plan import base_bytes
 from unseam.streaming.wanted import Wanted
@@ -26,6 +30,9 @@ SAVES = {
     "table": "{}.csv",
     "parquet": "{}.parquet",
     "overlay": "{}_overlay.png",
+    "rois": "{}.zip",
+    "geojson": "{}.geojson",
+    "coco": "{}.json",
 }
 """What can be saved, and under which name beside the stem of the image."""
 
@@ -40,6 +47,8 @@ class Options:
     axes, pixel_size : for files that do not state them.
     select : the part of each image that is meant, as "t=0, c=1, level=0, y=0:4096".
     tile, tta, rescale : as `Model.predict`.
+    diameter : of the objects, pixels, or "auto", as `Model.predict`.
+    adapt : correct images that are unlike the training images, where that brings them into range.
     memory : bytes that streaming may take; images that need more at once are streamed.
     block : pixels per axis of the blocks of a streamed image.
     version : of OME-Zarr, for what is written of streamed images.
@@ -54,6 +63,8 @@ class Options:
     tile: int | str = "auto"
     tta: str = "none"
     rescale: bool = True
+    diameter: float | str | None = None
+    adapt: bool = False
     memory: int | None = None
     block: int | None = None
     version: str = "0.5"
@@ -76,10 +87,19 @@ def check_options(model: Model, out: Path, how: Options) -> None:
     """Raise for options with which no image could be segmented, before the first one is."""
     if how.save is not None and (not how.save or set(how.save) - set(SAVES)):
         raise InputError(f"save is {','.join(how.save)!r}; expected some of: {','.join(SAVES)}")
+    outlined = [kind for kind in how.save or () if kind in OUTLINES]
+    if outlined and model.network.spatial_dims == 3:
+        raise InputError(
+            f"save {','.join(outlined)} was given, outlines in a plane, and the model is for volumes; "
+            "save labels"
+        )
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file; give a folder for the results")
     plan_image(model.network.geometry.grid, model.network, tile=how.tile)
     DataConfig(pixel_size=how.pixel_size)
+    check_diameter(model.header, how.diameter, rescale=how.rescale)
+    if how.adapt:
+        require_statistics(model)
     if how.axes is not None:
         parse_axes(how.axes)
     parse_selection(how.select)
@@ -157,7 +177,9 @@ def spec_of(path: Path, how: Options) -> ImageSpec:
     return ImageSpec(str(path), how.axes, how.select, how.pixel_size)
 
 
-def wanted_of(path: Path, out: Path, how: Options) -> Wanted:
+def wanted_of(
+    path: Path, out: Path, how: Options, zoom: float | None = None, correction: Correction = NONE
+) -> Wanted:
     """What is asked of an image that is streamed; `out` is its output in .zarr, or the folder for it."""
     return Wanted(
         out if out.suffix == ".zarr" else out / f"{stem(path)}.zarr",
@@ -165,6 +187,8 @@ def wanted_of(path: Path, out: Path, how: Options) -> Wanted:
         tile=how.tile,
         tta=how.tta,
         rescale=how.rescale,
+        zoom=correction.zoom or zoom,
+        correction=correction,
         block=how.block,
         memory=how.memory,
         version=how.version,

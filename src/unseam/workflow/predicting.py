@@ -9,12 +9,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from unseam.errors import OutputError, UnseamError
+from unseam.guard.correction import NONE, Correction
+from unseam.guard.verdict import Verdict, in_one_line
+from unseam.io.atomic import refuse_both
 from unseam.io.images import Image, read_image
 from unseam.io.open import open_sources
-from unseam.io.source import stored_whole
+from unseam.io.source import Source, array_source, stored_whole
 from unseam.prediction import Model, Segmentation
+from unseam.prediction.adapting import find_correction
+from unseam.prediction.diameter import Sized
 from unseam.streaming.executors import Executor
 from unseam.workflow.inputs import (
     SAVES,
@@ -30,7 +36,6 @@ from unseam.workflow.inputs import (
 from unseam.workflow.listener import Countdown, Listener, printing
 from unseam.workflow.loading import is_csv, refuse_split
 from unseam.workflow.results import remarks, write_results
-from unseam.workflow.run import refuse_both
 from unseam.workflow.streaming import executor_on, open_for, predict_streamed
 
 __all__ = ["SAVES", "Options", "Outcome", "predict_files"]
@@ -50,11 +55,21 @@ class Outcome:
     path : the input.
     n_objects : objects found, or -1 where it failed or was done before.
     error : what went wrong, or None.
+    verdicts : of each time point, whether it is like the training images; empty where the model does not say.
     """
 
     path: Path
     n_objects: int
     error: UnseamError | None = None
+    verdicts: tuple[Verdict, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Found:
+    """How many objects or regions were found, and the verdicts."""
+
+    count: int
+    verdicts: tuple[Verdict, ...]
 
 
 def predict_files(
@@ -107,6 +122,8 @@ def predict_files(
     refuse_inputs_as_targets(todo)
     if not (how.overwrite or how.resume):
         refuse_existing(todo)
+    for line in model.notes:
+        listener.say(line)
     countdown = Countdown(listener, "predicting", len(todo))
     outcomes = []
     with executor_on(how.cluster if todo else None, listener) as executor:
@@ -130,9 +147,9 @@ def _predict_one(
         return Outcome(one.path, -1)
     try:
         if one.is_streamed:
-            count, noun = _predict_streamed(model, one, how, listener, executor)
+            found = _predict_streamed(model, one, how, listener, executor)
         else:
-            count, noun = _predict_in_memory(model, one, how, on_tile, listener)
+            found = _predict_in_memory(model, one, how, on_tile, listener)
     except OutputError:
         raise
     except (UnseamError, MemoryError, RuntimeError) as error:
@@ -141,8 +158,10 @@ def _predict_one(
         failure = error if isinstance(error, UnseamError) else UnseamError(_TOO_LARGE.format(one.path))
         listener.say(f"{one.path.name}: failed: {failure}")
         return Outcome(one.path, -1, failure)
-    listener.say(f"{one.path.name}: {count} {noun if count != 1 else noun[:-1]}")
-    return Outcome(one.path, count)
+    noun = "object" if model.header.task == "instances" else "region"
+    said = f"; {in_one_line(found.verdicts)}" if found.verdicts else ""
+    listener.say(f"{one.path.name}: {found.count} {noun}{'' if found.count == 1 else 's'}{said}")
+    return Outcome(one.path, found.count, verdicts=found.verdicts)
 
 
 def _lacks_memory(error: Exception) -> bool:
@@ -152,28 +171,38 @@ def _lacks_memory(error: Exception) -> bool:
 
 def _predict_streamed(
     model: Model, one: Todo, how: Options, listener: Listener, executor: Executor | None
-) -> tuple[int, str]:
+) -> _Found:
     image, sources = open_for(model, spec_of(one.path, how))
-    for line in remarks(model, sources[0].spacing, one.path, rescale=how.rescale):
-        listener.say(line)
+    correction = _correction(model, sources[0], how)
+    sized = Sized(correction.zoom)
+    if sized.zoom is None:
+        corrected = correction.apply(sources[0])
+        sized = model.sized(corrected, how.diameter, rescale=how.rescale, tta=how.tta)
+    if correction.zoom is None:
+        for line in remarks(model, sources[0].spacing, one.path, rescale=how.rescale, sized=sized):
+            listener.say(line)
     if stored_whole(sources[0]):
         listener.say(
             f"{one.path.name}: is stored in one piece, and decoded whole for its blocks; save it tiled"
         )
-    wanted = wanted_of(one.path, one.targets["labels"], how)
+    wanted = wanted_of(one.path, one.targets["labels"], how, sized.zoom, correction)
     done = predict_streamed(model, image, wanted, listener, executor=executor)
-    return done.n_objects, _noun(model)
+    return _Found(done.n_objects, done.verdicts)
 
 
-def _predict_in_memory(
-    model: Model, one: Todo, how: Options, on_tile: OnTile, listener: Listener
-) -> tuple[int, str]:
+def _predict_in_memory(model: Model, one: Todo, how: Options, on_tile: OnTile, listener: Listener) -> _Found:
     frames = _read(one.path, how).frames()
-    results = [_predict_frame(model, frame, how, on_tile) for frame in frames]
-    for line in remarks(model, results[0].spacing, one.path, rescale=how.rescale):
-        listener.say(line)
-    write_results(results, one.targets, overwrite=how.overwrite or how.resume)
-    return sum(_count(result) for result in results), _noun(model)
+    correction = _correction(model, _source_of(model, frames[0], how), how)
+    first = _predict_frame(model, frames[0], how, None, correction, on_tile)
+    rest = [_predict_frame(model, frame, how, first.zoom, correction, on_tile) for frame in frames[1:]]
+    results = [first, *rest]
+    if correction.zoom is None:
+        sized = Sized(first.zoom, first.diameter)
+        for line in remarks(model, first.spacing, one.path, rescale=how.rescale, sized=sized):
+            listener.say(line)
+    write_results(results, one.targets, image=one.path.name, overwrite=how.overwrite or how.resume)
+    verdicts = tuple(result.verdict for result in results if result.verdict is not None)
+    return _Found(sum(_count(result) for result in results), verdicts)
 
 
 def _read(path: Path, how: Options) -> Image:
@@ -188,21 +217,42 @@ def _read(path: Path, how: Options) -> Image:
     return Image(data, axes, sources[0].spacing, path)
 
 
-def _noun(model: Model) -> str:
-    return "objects" if model.header.task == "instances" else "regions"
-
-
 def _on_tile(countdown: Countdown, number: int, path: Path) -> OnTile:
     return lambda done, total: countdown.done(number + done / (total + 1), path.name)
 
 
-def _predict_frame(model: Model, frame: Image, how: Options, on_tile: OnTile) -> Segmentation:
-    spacing = frame.spacing or ((how.pixel_size,) * frame.spatial_dims if how.pixel_size else None)
+def _correction(model: Model, image: Source, how: Options) -> Correction:
+    """What is done to an image, or to all frames of a series for the sake of the first one."""
+    return find_correction(model, image, rescale=how.rescale, diameter=how.diameter) if how.adapt else NONE
+
+
+def _source_of(model: Model, frame: Image, how: Options) -> Source:
+    return array_source(_channels_of(model, frame), spacing=_spacing_of(frame, how))
+
+
+def _spacing_of(frame: Image, how: Options) -> tuple[float, ...] | None:
+    return frame.spacing or ((how.pixel_size,) * frame.spatial_dims if how.pixel_size else None)
+
+
+def _channels_of(model: Model, frame: Image) -> NDArray[Any]:
+    """The pixels of a frame; of a grey picture that was saved in colour, one channel."""
     data = frame.data
-    if model.network.in_channels == 1 < len(data) and (data == data[:1]).all():
-        data = data[:1]  # a grey picture, saved in colour
+    return data[:1] if model.network.in_channels == 1 < len(data) and (data == data[:1]).all() else data
+
+
+def _predict_frame(
+    model: Model, frame: Image, how: Options, zoom: float | None, correction: Correction, on_tile: OnTile
+) -> Segmentation:
     return model.predict(
-        data, tile=how.tile, tta=how.tta, spacing=spacing, rescale=how.rescale, on_tile=on_tile
+        _channels_of(model, frame),
+        tile=how.tile,
+        tta=how.tta,
+        spacing=_spacing_of(frame, how),
+        rescale=how.rescale,
+        diameter=how.diameter,
+        zoom=zoom,
+        correction=correction,
+        on_tile=on_tile,
     )
 
 

@@ -12,27 +12,21 @@ from torch import Tensor
 from unseam.config import Config
 from unseam.data.dataset import PatchSampler
 from unseam.draw import curves, patches_figure
-from unseam.errors import ConfigError, MissingExtraError, OutputExistsError
+from unseam.errors import MissingExtraError, OutputExistsError
 from unseam.io.atomic import replacing
 from unseam.model.checkpoint import ModelHeader, read_header, save_model
+from unseam.model.finding import MODEL, find_model
 from unseam.report.words import plural
 from unseam.training.loop import Progress
 from unseam.training.state import State, save_state
 from unseam.workflow.listener import Listener, Step, clock
 
-MODEL = "model.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
 CONFIG = "config.toml"
 HISTORY = "history.csv"
 CURVES = "curves.png"
 PATCHES = "patches.png"
 FILES = (MODEL, CHECKPOINT, CONFIG, HISTORY, CURVES, PATCHES)
-
-
-def refuse_both(*, resume: bool, overwrite: bool) -> None:
-    """Raise `ConfigError` where results are to be continued and replaced at once."""
-    if resume and overwrite:
-        raise ConfigError("--resume goes on with a run and --overwrite replaces it; give one of them")
 
 
 class Run:
@@ -112,8 +106,7 @@ def read_history(path: Path) -> list[dict[str, float]]:
 
 def about_run(model: str | Path) -> dict[str, Any]:
     """What a report says about a model: a headline of (name, value), and the history of its run if there."""
-    path = Path(model)
-    path = path / MODEL if path.is_dir() else path
+    path = find_model(model)
     header = read_header(path)
     training, network, fp = header.training, header.network, header.fingerprint
     headline = [

@@ -13,15 +13,23 @@ from unseam.errors import ConfigError, InputError
 from unseam.model.checkpoint import build_network
 from unseam.training.distributed import World, share, share_state
 from unseam.training.state import State, load_state, saved_run, start
+from unseam.workflow.finetuning import Base, start_from
 from unseam.workflow.run import CHECKPOINT, Run
 
 Identity = Mapping[str, Mapping[str, Any]]
 
 
 def begin(
-    run: Run, config: Config, device: torch.device, identity: Identity, world: World, *, resume: bool
+    run: Run,
+    config: Config,
+    device: torch.device,
+    identity: Identity,
+    world: World,
+    *,
+    resume: bool,
+    base: Base | None = None,
 ) -> State:
-    """The state to start from, new or the checkpoint's, the same on every rank.
+    """The state to start from, new, with the weights of `base`, or the checkpoint's; the same on every rank.
 
     Rank 0 alone reads the checkpoint, so the other machines need not see the folder of the run.
 
@@ -37,6 +45,10 @@ def begin(
     refuse_unlike({"machine": {"device": device.type}, **identity}, world)
     generator = torch.Generator().manual_seed(config.train.seed)
     net = build_network(config.network, generator)
+    if base:
+        said = start_from(base, net)
+        if said:
+            run.listener.say(said)
     layout = torch.channels_last if net.spatial_dims == 2 else torch.channels_last_3d
     net = net.to(device).to(memory_format=layout)  # type: ignore[call-overload]
     state = start(net, config.train)
@@ -76,6 +88,11 @@ def _refuse_other(then: Identity, now: Identity) -> None:
     for section, key, old, new in _differences(then, now):
         if key in ("minutes", "iterations"):
             continue  # more time may be given: the schedule is stretched over it
+        if section == "start":
+            raise ConfigError(
+                "the run was started from other weights than it is resumed with; give the same --from, or "
+                "--overwrite to start anew"
+            )
         if key == "digest":
             raise ConfigError(
                 "the run was started with other images or labels, or with these in another order; "
@@ -94,8 +111,8 @@ def _refuse_other(then: Identity, now: Identity) -> None:
 
 def _differences(then: Identity, now: Identity) -> Iterator[tuple[str, str, Any, Any]]:
     """Section, key, then's value and now's, wherever they differ."""
-    for section, values in now.items():
-        before = then.get(section, {})
+    for section in {**now, **then}:
+        values, before = now.get(section, {}), then.get(section, {})
         for key in {**values, **before}:
             old, new = before.get(key), values.get(key)
             if _plain(old) != _plain(new):

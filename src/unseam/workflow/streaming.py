@@ -15,7 +15,6 @@ from unseam.io.source import Source
 from unseam.prediction import Model, free_memory
 from unseam.streaming.executors import Executor
 from unseam.streaming.job import ImageSpec
-from unseam.streaming.run import stream
 from unseam.streaming.wanted import Reporter, Streamed, Wanted
 from unseam.workflow.listener import Countdown, Listener
 
@@ -80,6 +79,8 @@ def predict_streamed(
     UnseamError
         As `stream`.
     """
+    from unseam.streaming.run import stream  # which takes Zarr, and images in memory do not
+
     if model.path is None:
         raise InputError("an image is predicted in blocks by a model that has a file; save it and load it")
     if wanted.out.suffix != ".zarr":

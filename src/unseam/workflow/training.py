@@ -5,36 +5,33 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
-import unseam
 from unseam.config import Config
-from unseam.data.check import check_samples
-from unseam.data.dataset import PatchSampler, is_anisotropic, prepare
-from unseam.data.sample import FEWEST_TO_HOLD_OUT, Sample, digest
-from unseam.errors import InputError
-from unseam.fingerprint import Fingerprint, describe, fingerprint
-from unseam.model.checkpoint import ModelHeader, load_network
-from unseam.model.unet import UNet
-from unseam.normalize import Normalization
-from unseam.plan import is_tiled, network_geometry, plan, preset
-from unseam.prediction import Model, choose_device, load_model, ready
+from unseam.data.sample import FEWEST_TO_HOLD_OUT
+from unseam.io.atomic import refuse_both
+from unseam.model.checkpoint import load_network
+from unseam.model.finding import MODEL
+from unseam.plan import is_tiled, preset
+from unseam.prediction import Model, load_model, ready
 from unseam.report.words import number
-from unseam.training.distributed import World, joined, own_device, share
+from unseam.training.distributed import World, joined, share
 from unseam.training.loop import Hooks, fit
 from unseam.training.state import State
+from unseam.workflow.finetuning import configured_for, load_base
+from unseam.workflow.guarding import reference_of
 from unseam.workflow.listener import SILENT, Listener, printing
-from unseam.workflow.loading import DEFAULT_SPLIT, Images, Labels, LoadedSet, is_csv, load_set
-from unseam.workflow.run import MODEL, Run, refuse_both, tensorboard_log
+from unseam.workflow.loading import DEFAULT_SPLIT, Images, Labels, is_csv, load_set
+from unseam.workflow.run import Run, tensorboard_log
 from unseam.workflow.starting import begin
-from unseam.workflow.validation import CANDIDATES, choose_objects, hold_out, hold_out_part, validate
+from unseam.workflow.task import Task, prepare_task
+from unseam.workflow.validation import choose_objects, validate
 
 FEWEST_STEPS = 100
 """A run of fewer steps says that they were few."""
@@ -47,6 +44,7 @@ def train(
     labels: Labels = None,
     *,
     out: str | Path,
+    base: str | Path | None = None,
     preset: str = "default",
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     resume: bool = False,
@@ -68,6 +66,9 @@ def train(
         Arrays (C, *spatial) or (*spatial), and (*spatial) of integers. `images` may be a CSV file of pairs.
     out : str or Path
         Folder for model.safetensors, config.toml, history.csv, curves.png, patches.png and the checkpoint.
+    base : str or Path, optional
+        A trained model to start from; its network, normalisation and pixel size are taken over, and images
+        of another pixel size are rescaled to it. The learning rate is lower unless `settings` has one.
     preset : str
         "default" or "paper".
     settings : mapping of sections, optional
@@ -102,13 +103,16 @@ def train(
         refuse_both(resume=resume, overwrite=overwrite)
         run = Run(Path(out), (listener or printing()) if world.first else SILENT, began)
         config = configure(preset, settings, options)
+        start = load_base(base) if base else None
+        if start:
+            config = configured_for(start, config, settings or {})
         if world.first:
             run.refuse_existing(resume=resume, overwrite=overwrite)
         if split == DEFAULT_SPLIT and not is_csv(images):
             split = None
         loaded = load_set(images, labels, config.data, run.listener, split=split)
-        task = _prepare(run, loaded, config, preset, world)
-        state = begin(run, task.config, task.device, task.identity(), world, resume=resume)
+        task = prepare_task(run, loaded, config, preset, world, base=start)
+        state = begin(run, task.config, task.device, task.identity(), world, resume=resume, base=task.base)
         sampler, config = task.sampler(), _with_clock(task.config, run)
         if not world.first:
             fit(
@@ -118,13 +122,15 @@ def train(
         with tensorboard_log(run.folder) if tensorboard else nullcontext() as log:
             run.open(task.stated, sampler, resume=resume)
             hooks = _leading(run, task, log, should_stop)
+            if task.base and not state.validations:
+                _score_base(task, state, hooks, run)
             fit(state, sampler, config, hooks, low_precision=task.low_precision, world=world)
         model = _finish(run, task, state)
         share((run.folder / MODEL).read_bytes(), world)
         return model
 
 
-def _leading(run: Run, task: _Task, log: Any, should_stop: Callable[[], bool]) -> Hooks:
+def _leading(run: Run, task: Task, log: Any, should_stop: Callable[[], bool]) -> Hooks:
     """What rank 0 does beside the steps: all that is validated, told and written."""
     measure = "V info" if is_tiled(task.fingerprint) else "AP" if task.kind == "instances" else "Dice"
     return Hooks(
@@ -134,6 +140,18 @@ def _leading(run: Run, task: _Task, log: Any, should_stop: Callable[[], bool]) -
         progress=lambda p: run.tell(p, measure, log),
         should_stop=should_stop,
     )
+
+
+def _score_base(task: Task, state: State, hooks: Hooks, run: Run) -> None:
+    """Score the model that the run starts from; it is kept until training makes a better one."""
+    assert task.base is not None
+    if not task.held_out or task.base.header.network.classes != task.config.network.classes:
+        return
+    scores = hooks.validate(state.average)
+    named = ", ".join(f"{name} {number(value)}" for name, value in scores.items())
+    run.listener.say(f"held-out images before training: {named}")
+    state.best_score = next(iter(scores.values()))
+    hooks.keep(state)
 
 
 def _following(should_stop: Callable[[], bool]) -> Hooks:
@@ -162,145 +180,7 @@ def configure(
     return config.updated(sections)
 
 
-@dataclass(frozen=True)
-class _Task:
-    """What is trained on what: all that stays the same during a run.
-
-    `free` names what is left open from probabilities to objects, to be chosen on the held-out images;
-    `digest` stands for all images and labels; `part` says what was held out of an image, if no whole one was;
-    `ranks` is how many processes train together.
-    """
-
-    config: Config
-    free: tuple[str, ...]
-    train: tuple[Sample, ...]
-    held_out: tuple[Sample, ...]
-    kind: str
-    fingerprint: Fingerprint
-    digest: str
-    normalization: Normalization
-    device: torch.device
-    low_precision: bool
-    preset: str
-    ranks: int
-    part: str
-
-    @property
-    def stated(self) -> Config:
-        """The configuration that is written: with it another run also chooses what this one chooses."""
-        return self.config.updated({"objects": dict.fromkeys(self.free)})
-
-    def identity(self) -> dict[str, dict[str, Any]]:
-        """What has to be the same for a run to be continued."""
-        stated = self.stated.to_dict()
-        stated["train"]["precision"] = "bfloat16" if self.low_precision else "float32"
-        images = {**self.fingerprint.to_dict(), "digest": self.digest}
-        return {**stated, "images": images, "world": {"ranks": self.ranks}}
-
-    def header(self, **training: Any) -> ModelHeader:
-        return ModelHeader(
-            task=self.kind,
-            network=self.config.network,
-            normalization=self.normalization,
-            objects=self.config.objects,
-            spacing=self.fingerprint.spacing,
-            fingerprint=self.fingerprint,
-            training={
-                "preset": self.preset,
-                "seed": self.config.train.seed,
-                "images_learned_from": len(self.train),
-                "images_held_out": len(self.held_out) if not self.part else 0,
-                **({"part_held_out": self.part} if self.part else {}),
-                **({"ranks": self.ranks} if self.ranks > 1 else {}),
-                **training,
-            },
-            unseam_version=unseam.__version__,
-        )
-
-    def model(self, net: nn.Module) -> Model:
-        assert isinstance(net, UNet)
-        return ready(net, self.header(), self.device)
-
-    def sampler(self) -> PatchSampler:
-        network, train, loss = self.config.network, self.config.train, self.config.loss
-        assert train.patch is not None and network.classes is not None
-        prepared = prepare(
-            self.train,
-            loss,
-            task=self.kind,
-            classes=network.classes,
-            normalization=self.normalization,
-            device=self.device,
-        )
-        return PatchSampler(
-            prepared,
-            input_shape=train.patch,
-            output_shape=network_geometry(network).output(train.patch),
-            augment=self.config.augment,
-            density=loss.density,
-            seed=train.seed,
-            anisotropic=is_anisotropic(self.fingerprint.spacing),
-        )
-
-
-def _prepare(run: Run, loaded: LoadedSet, config: Config, preset_name: str, world: World) -> _Task:
-    """Check the set, hold some images out, plan; say what was found and decided."""
-    say, samples = run.listener.say, loaded.samples
-    findings = check_samples(samples, task=loaded.task)
-    for finding in findings:
-        if finding.severity == "error":
-            raise InputError(f"{finding.stem}: {finding.message}" if finding.stem else finding.message)
-    warnings = [f for f in findings if f.severity == "warning"]
-    if warnings:
-        say(
-            f"warnings: {len(warnings)} (see unseam check), the first: "
-            f"{warnings[0].stem}: {warnings[0].message}"
-        )
-    fp = fingerprint(
-        [s.image for s in samples],
-        [s.labels for s in samples],
-        spacings=[s.spacing for s in samples],
-        task=loaded.task,
-    )
-    for line in describe(fp):
-        say(line)
-    device = own_device(choose_device(config.train.device), world)
-    planned = plan(fp, config, classes=loaded.coding.n_classes, device=device.type, ranks=world.size)
-    for line in planned.reasons:
-        say(line)
-    train_on, held_out = hold_out(samples, config.data.validation, config.train.seed)
-    part = ""
-    if not held_out and len(samples) < FEWEST_TO_HOLD_OUT:
-        train_on, held_out, part = hold_out_part(samples, config.data.validation, loaded.task)
-    held = part or len(held_out)
-    say(f"images: {len(train_on)} to learn from, {held} held out to choose the best model")
-    return _Task(
-        planned.config,
-        tuple(name for name in CANDIDATES if getattr(config.objects, name) is None),
-        train_on,
-        held_out,
-        loaded.task,
-        fp,
-        digest(samples),
-        Normalization(config.data.normalization),
-        device,
-        uses_bfloat16(config.train.precision, device),
-        preset_name,
-        world.size,
-        part,
-    )
-
-
-def uses_bfloat16(precision: str, device: torch.device) -> bool:
-    """Whether to train in bfloat16: where asked for, or where the machine multiplies it natively."""
-    if precision != "auto":
-        return precision == "bfloat16"
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-
-
-def _finish(run: Run, task: _Task, state: State) -> Model:
+def _finish(run: Run, task: Task, state: State) -> Model:
     """Choose thresholds and growth for the best model, and write it for the last time."""
     best = load_model(run.folder / MODEL, device=task.device.type)
     objects = choose_objects(best, task.held_out, free=task.free)
@@ -313,6 +193,9 @@ def _finish(run: Run, task: _Task, state: State) -> Model:
         held_out_scores={name: value if np.isfinite(value) else None for name, value in scores.items()},
         chosen_on_them=["model", *chosen] if scores else [],
     )
+    learned = [sample.image for sample in (*task.train, *task.held_out)]
+    guard = reference_of(ready(net, header, task.device), learned, listener=run.listener)
+    header = replace(header, guard=guard)
     run.keep(net.state_dict(), header)
     if scores:
         named = ", ".join(f"{name} {number(value)}" for name, value in scores.items())
@@ -323,7 +206,9 @@ def _finish(run: Run, task: _Task, state: State) -> Model:
             f"warning: only {state.step} steps were done, too few to learn from; give more minutes, or a "
             "machine with nothing else to do"
         )
-    if not task.held_out:
+    if not task.held_out and not task.config.data.validation:
+        run.listener.say("nothing was held out, as asked: score the model on other images")
+    elif not task.held_out:
         run.listener.say(
             f"warning: fewer than {FEWEST_TO_HOLD_OUT} images or files, and none large enough to hold a part "
             "of it out: nothing says yet how good the model is; score it on other images"

@@ -40,7 +40,7 @@ class Asked:
     regions : how many regions are looked at.
     seed : of the places of the regions.
     tile : the largest tile that is tried, or "auto".
-    tta, rescale : as `Model.predict`.
+    tta, rescale, diameter : as `Model.predict`.
     memory : bytes that the whole image may take to be compared too; None for half of what is free.
     """
 
@@ -49,6 +49,7 @@ class Asked:
     tile: int | str = "auto"
     tta: str = "none"
     rescale: bool = True
+    diameter: float | str | None = None
     memory: int | None = None
 
     def __post_init__(self) -> None:
@@ -127,7 +128,9 @@ def verify_file(
 def verify(model: Model, image: ImageSpec, asked: Asked, listener: Listener) -> Verified:
     """The certificate of an image; see `verify_file`."""
     image, source = _open(model, image)
-    for line in remarks(model, source.spacing, Path(image.path), rescale=asked.rescale):
+    sized = model.sized(source, asked.diameter, rescale=asked.rescale, tta=asked.tta)
+    said = remarks(model, source.spacing, Path(image.path), rescale=asked.rescale, sized=sized)
+    for line in (*model.notes, *said):
         listener.say(line)
     rng = np.random.default_rng(asked.seed)
     prepared = model.prepare(
@@ -135,6 +138,7 @@ def verify(model: Model, image: ImageSpec, asked: Asked, listener: Listener) -> 
         tile=asked.tile,
         tta=asked.tta,
         rescale=asked.rescale,
+        zoom=sized.zoom,
         map_parts=_counted(listener),
     )
     regions = [cuts_of(prepared, region, rng) for region in choose_regions(prepared, asked.regions, rng)]
@@ -148,7 +152,8 @@ def verify(model: Model, image: ImageSpec, asked: Asked, listener: Listener) -> 
         on_work=work.done,
         on_region=lambda number, checks: listener.say(_region_line(number, len(regions), regions, checks)),
     )
-    whole, evidence = _whole(model, image, source, ways, asked, work.done, listener)
+    how = How(asked.tta, asked.rescale, sized.zoom)
+    whole, evidence = _whole(model, image, source, ways, how, work.done, listener)
     certificate = Certificate(
         image.path,
         str(model.path or "the model"),
@@ -213,7 +218,7 @@ def _whole(
     image: ImageSpec,
     source: Source,
     ways: Sequence[Way],
-    asked: Asked,
+    how: How,
     on_work: Callable[[float], None],
     listener: Listener,
 ) -> tuple[tuple[LabelCheck, ...], Evidence | None]:
@@ -225,7 +230,7 @@ def _whole(
             image,
             source,
             ways,
-            How(asked.tta, asked.rescale),
+            how,
             Path(folder),
             on_work=on_work,
             on_way=lambda check: listener.say(f"whole image, {label_line(check)}"),

@@ -23,7 +23,7 @@ def run(_: Namespace) -> int:
 
     from unseam import __version__
     from unseam.prediction import free_memory
-    from unseam.workflow.training import uses_bfloat16
+    from unseam.workflow.task import uses_bfloat16
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     name = torch.cuda.get_device_name() if device.type == "cuda" else f"{torch.get_num_threads()} threads"

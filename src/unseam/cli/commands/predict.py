@@ -5,14 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from unseam.cli.options import new_command, object_changes, of_images, overwrite
+from unseam.cli.options import model_argument, new_command, object_changes, of_images, overwrite
 from unseam.cli.show import listening
 
 
 def add(commands: Any) -> None:
     """The options of `unseam predict`."""
     command = new_command(commands, "predict", "segment images with a trained model")
-    command.add_argument("model", metavar="MODEL", help="model.safetensors, or the folder of a run")
+    model_argument(command)
     command.add_argument(
         "inputs",
         metavar="INPUT",
@@ -36,6 +36,12 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--split", help="of a CSV file, the rows to take, as test")
     of_images(command)
+    command.add_argument(
+        "--adapt",
+        action="store_true",
+        help="correct images that are unlike the training images, where that brings them into range: "
+        "inverted contrast, order of channels, size",
+    )
     command.add_argument("--resume", action="store_true", help="do only the images whose results are missing")
     large = command.add_argument_group("images larger than memory, in blocks (OME-Zarr, huge TIFF)")
     large.add_argument(
@@ -80,6 +86,8 @@ def run(options: Namespace) -> int:
             tile=options.tile,
             tta=options.tta,
             rescale=not options.no_rescale,
+            diameter=options.diameter,
+            adapt=options.adapt,
             memory=parse_bytes(options.memory) if options.memory else None,
             block=options.block,
             version=options.ome_version,

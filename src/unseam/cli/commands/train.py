@@ -31,6 +31,12 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--preset", choices=("default", "paper"), default="default", help="default: %(default)s"
     )
+    command.add_argument(
+        "--from",
+        dest="base",
+        metavar="MODEL",
+        help="start from a trained model, or its name, as nuclei: a few images and minutes then suffice",
+    )
     config_options(command, DataConfig)
     config_options(command, TrainConfig)
     command.add_argument("--split", default="train", help="of a CSV file, the rows to take (default: train)")
@@ -54,6 +60,7 @@ def run(options: Namespace) -> int:
             options.images,
             options.labels,
             out=options.out,
+            base=options.base,
             preset=options.preset,
             settings=settings(options),
             resume=options.resume,

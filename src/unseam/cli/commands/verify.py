@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from unseam.cli.options import new_command, object_changes, of_images, overwrite
+from unseam.cli.options import model_argument, new_command, object_changes, of_images, overwrite
 from unseam.cli.show import listening
 
 
@@ -14,7 +14,7 @@ def add(commands: Any) -> None:
     command = new_command(
         commands, "verify", "prove on your own image that the result does not depend on how it was cut"
     )
-    command.add_argument("model", metavar="MODEL", help="model.safetensors, or the folder of a run")
+    model_argument(command)
     command.add_argument("image", metavar="IMAGE", help="an image of any size, or an OME-Zarr folder")
     command.add_argument(
         "--regions", type=int, default=8, metavar="N", help="regions to look at (default: %(default)s)"
@@ -55,6 +55,7 @@ def run(options: Namespace) -> int:
             tile=options.tile,
             tta=options.tta,
             rescale=not options.no_rescale,
+            diameter=options.diameter,
             memory=parse_bytes(options.memory) if options.memory else None,
         )
     for line in verified.lines:

@@ -12,6 +12,9 @@ Between the passes `apply_numbers` turns the numbers of one block into those of 
 table that the join gave. The blocks of a pass may be done in any order, at once, or again: each is a
 function of its input alone. Pass 4 must see the blocks that pass 3 saw, so it writes elsewhere.
 
+Where a higher threshold divides cores, pass 1 also finds its parts (`find_parts`), `join_parts` numbers both
+in place of `join_cores`, and `apply_parts` puts them together.
+
 A join reads the records of a few blocks at a time and holds a few numbers per component, none per pixel.
 Class maps need pass 1 and its join alone: `find_class_regions` in place of `find_cores`.
 """
@@ -19,11 +22,13 @@ Class maps need pass 1 and its join alone: `find_class_regions` in place of `fin
 from unseam.instances.blocks.cores import apply_numbers, find_class_regions, find_cores, join_cores
 from unseam.instances.blocks.holes import fill_block, find_holes, join_holes
 from unseam.instances.blocks.objects import grow_block, join_objects
+from unseam.instances.blocks.parts import apply_parts, find_parts, join_parts
 from unseam.instances.blocks.records import (
     BlockTable,
     CoreSummary,
     HoleSummary,
     ObjectSummary,
+    PartSummary,
     from_arrays,
     to_arrays,
 )
@@ -34,16 +39,20 @@ __all__ = [
     "CoreSummary",
     "HoleSummary",
     "ObjectSummary",
+    "PartSummary",
     "apply_numbers",
+    "apply_parts",
     "fill_block",
     "find_class_regions",
     "find_cores",
     "find_holes",
+    "find_parts",
     "from_arrays",
     "grow_block",
     "join_cores",
     "join_holes",
     "join_objects",
+    "join_parts",
     "segment_in_blocks",
     "to_arrays",
 ]

@@ -8,27 +8,30 @@ import numpy as np
 
 from unseam.errors import ConfigError
 from unseam.grid import BlockGrid, Region
-from unseam.instances.blocks.cores import GROWABLE
 from unseam.instances.blocks.places import inside, numbered_by_first, place_in_image
 from unseam.instances.blocks.records import ObjectSummary
 from unseam.instances.labels import Labels
 from unseam.instances.numbering import runs
-from unseam.instances.shapes import grow_into
+from unseam.instances.parts import REST
+from unseam.instances.shapes import check_steps, grow_into
 
 
 def grow_block(
-    cores: Labels, pixels: int, region: Region, shape: Sequence[int]
+    cores: Labels, pixels: int, region: Region, shape: Sequence[int], *, reach: int = 0
 ) -> tuple[Labels, ObjectSummary]:
     """Return the objects of a block, grown as `instances.grow` grows those of the image, and their sizes.
 
     Parameters
     ----------
-    cores : ndarray of int32, (*block with a margin of `pixels`, cut off where the image ends)
-        Cores with the numbers of the whole image; -1 where they may grow, 0 elsewhere.
+    cores : ndarray of int32, (*block with a margin of `pixels` + `reach`, cut off where the image ends)
+        Cores with the numbers of the whole image; -1 where they may grow, -2 for the rest of divided ones,
+        0 elsewhere.
     pixels : int
         Number of steps, 0 or more.
     region : start and stop of the block along each axis, without the margin.
     shape : shape of the whole image.
+    reach : int
+        Steps that parts grow over the rest of their cores, before all objects grow.
 
     Returns
     -------
@@ -48,10 +51,11 @@ def grow_block(
     Where two objects meet, the smaller number wins: the numbers must be those of the whole image, as
     `join_cores` gives them.
     """
-    if pixels < 0:
-        raise ConfigError(f"pixels is {pixels}; expected 0 or more steps to grow")
-    inner = inside(cores, region, shape, margin=pixels)
-    grown = np.maximum(grow_into(cores, cores == GROWABLE, pixels)[inner], 0)
+    check_steps(pixels)
+    inner = inside(cores, region, shape, margin=pixels + reach)
+    if reach:
+        cores = grow_into(cores, cores == REST, reach)
+    grown = np.maximum(grow_into(cores, cores < 0, pixels)[inner], 0)
     values, lengths = runs(grown)
     ids, first_run, run_id = np.unique(values, return_index=True, return_inverse=True)
     sizes = np.bincount(run_id, weights=lengths, minlength=len(ids)).astype(np.int64)  # exact below 2**53

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from unseam.errors import LabelError, ShapeError
 from unseam.grid import BlockGrid, Region, slices
-from unseam.instances.blocks.records import CoreSummary, HoleSummary
+from unseam.instances.blocks.records import CoreSummary, HoleSummary, PartSummary
 from unseam.instances.components import face_pairs
 from unseam.instances.labels import NO_LABEL, Labels
 
-Faced = TypeVar("Faced", CoreSummary, HoleSummary)
+Faced = TypeVar("Faced", CoreSummary, PartSummary, HoleSummary)
 
 
 def inside(array: NDArray[Any], region: Region, shape: Sequence[int], *, margin: int) -> tuple[slice, ...]:

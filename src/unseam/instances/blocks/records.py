@@ -31,6 +31,25 @@ class CoreSummary:
 
 
 @dataclass(frozen=True, eq=False)
+class PartSummary:
+    """Beside pass 1: the parts of a block that a higher threshold tells apart, numbered 1 to n within it.
+
+    Attributes
+    ----------
+    first : (n,) int64, where the first pixel of each lies in the whole image, in raster order.
+    sizes : (n,) int64, their pixels in the block.
+    cores : (n,) int32, the core of the block that each lies in.
+    low, high : per axis, the first and the last layer of numbers; empty at the ends of the image.
+    """
+
+    first: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    cores: Labels
+    low: tuple[Labels, ...]
+    high: tuple[Labels, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class ObjectSummary:
     """Pass 2: the objects of a block, with the numbers of the whole image.
 
@@ -88,10 +107,12 @@ class BlockTable:
         return self.numbers[self.offsets[block] : self.offsets[block + 1]]
 
 
-Record = TypeVar("Record", CoreSummary, ObjectSummary, HoleSummary, BlockTable)
+Record = TypeVar("Record", CoreSummary, PartSummary, ObjectSummary, HoleSummary, BlockTable)
 
 
-def to_arrays(record: CoreSummary | ObjectSummary | HoleSummary | BlockTable) -> dict[str, NDArray[Any]]:
+def to_arrays(
+    record: CoreSummary | PartSummary | ObjectSummary | HoleSummary | BlockTable,
+) -> dict[str, NDArray[Any]]:
     """Return the arrays of a record by name, as `numpy.savez` takes them; `from_arrays` is the way back.
 
     Examples

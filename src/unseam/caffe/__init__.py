@@ -1,0 +1,1 @@
+"""Read the U-Net authors' own networks, which are files of Caffe, without Caffe."""

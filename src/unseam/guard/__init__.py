@@ -1,0 +1,1 @@
+"""The guard: is an image like those a model was trained on? Statistics, their reference, the verdict."""
