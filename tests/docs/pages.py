@@ -19,7 +19,6 @@ TUTORIALS = sorted((DOCS / "tutorials").glob("*.md"))
 BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 SKIPPED_UNTIL = (
-    "unseam convert",
     "unseam export",
     "unseam import",
     "unseam models",

@@ -44,10 +44,10 @@ def with_measurements(shapes: Sequence[Shape], columns: Mapping[str, NDArray[Any
     ----------
     shapes : sequence of Shape
     columns : mapping of str to ndarray
-        One of them `id`, in rising order; all are numbers or booleans.
+        One of them `id`, in rising order. Measurements are numbers: columns of text are left out.
     """
     rows = np.searchsorted(columns["id"], [shape.id for shape in shapes])
-    rest = {name: column for name, column in columns.items() if name != "id"}
+    rest = {name: one for name, one in columns.items() if name != "id" and one.dtype.kind in "biuf"}
     return tuple(
         replace(shape, properties=Measured(rest, row))
         for shape, row in zip(shapes, rows.tolist(), strict=True)
