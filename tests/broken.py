@@ -21,6 +21,7 @@ class Padded(nn.Module):
     """
 
     in_channels, classes, spatial_dims, base_width = 1, 2, 2, 4
+    is_local = True  # which it is not
     geometry = Geometry((AxisGeometry((1, 3), (2,)),) * 2)  # a halo of 4, tiles of 2, 4, 6, ...
 
     def __init__(self, *, normed: bool) -> None:

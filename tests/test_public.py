@@ -29,6 +29,7 @@ ROOMS_WITHOUT_TORCH = [
     "measure",
     "normalize",
     "plan",
+    "preprocess",
     "tiling",
     "cli.parser",
     "data.check",

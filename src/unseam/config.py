@@ -51,6 +51,22 @@ class DataConfig(Section):
         flag=True,
     )
     ignore: int | None = setting(None, "label value of pixels whose truth is unknown", flag=True)
+    background: int | None = setting(
+        None,
+        "label value of background where 0 is unlabelled, and so unknown, as in scribbles",
+        low=0,
+        flag=True,
+    )
+    class_names: str | None = setting(
+        None, "names of class 1, 2, ... in annotations, with commas; sorted where not given", flag=True
+    )
+    point_radius: float = setting(3.0, "radius of the disk that a point becomes, pixels", low=0, flag=True)
+    point_ring: float = setting(
+        6.0,
+        "radius of the unknown ring around it; it ends halfway to the next point",
+        low=0,
+        flag=True,
+    )
     pixel_size: float | None = setting(
         None, "pixel size of images that do not state one, micrometres", low=1e-6, flag=True
     )
@@ -165,6 +181,9 @@ class ObjectConfig(Section):
         None, "probability above which the parts of one object are told apart; 0 is never", low=0, high=1
     )
     split_size: int | None = setting(None, "pixels that each such part has at least", low=1)
+    split_grow: int = setting(
+        16, "steps of one pixel that such parts grow over the rest of their object, at most", low=0
+    )
     min_size: int | None = setting(None, "objects below this many pixels are removed", low=0)
     fill_holes: bool = setting(True, "fill the holes of objects")
     grow: int | None = setting(

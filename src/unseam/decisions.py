@@ -33,6 +33,7 @@ def to_labels(probabilities: NDArray[np.float32], task: str, objects: ObjectConf
         low_threshold=objects.low_threshold or 0.0,
         split=split_of(objects),
         split_size=objects.split_size or 1,
+        split_grow=objects.split_grow,
     )
 
 
@@ -144,7 +145,7 @@ def small_tiles(shape: Sequence[int], geometry: Geometry) -> TilePlan:
 
 def smallest_tile(geometry: Geometry) -> list[int]:
     """Output of such a tile: about the halo, so that neither one pixel nor many of them cost much."""
-    cells = [-(-halo // grid) * grid for halo, grid in zip(geometry.halo, geometry.grid, strict=True)]
+    cells = [-(-max(halo, 1) // grid) * grid for halo, grid in zip(geometry.halo, geometry.grid, strict=True)]
     return [max(SMALLEST_CELL, cell) for cell in cells]
 
 

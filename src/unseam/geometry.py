@@ -1,6 +1,6 @@
-"""Sizes of an unpadded U-Net, as integers: valid inputs, outputs, the context each side.
+"""Sizes of a network, as integers: valid inputs, outputs, the context each side.
 
-One axis of the network of the paper (depth 4, kernel 3, stride 2), 572 in and 388 out::
+One axis of the network of the paper (unpadded, depth 4, kernel 3, stride 2), 572 in and 388 out::
 
     572 ─conv─ 568 ────────────────── crop ──────────────── 392 ─conv─ 388
                  └ 284 ─ 280 ──────── crop ─────── 200 ─ 196 ┘
@@ -8,7 +8,8 @@ One axis of the network of the paper (depth 4, kernel 3, stride 2), 572 in and 3
                                      └ 68 ─ 64 ─ 56 ─ 52 ┘
                                              └ 32 ─ 28 ┘
 
-Everything follows from three sums over the levels, because each step is linear in the size.
+Everything follows from three sums over the levels, because each step is linear in the size. Of the network
+of another program only the sizes are known that its description states.
 """
 
 from __future__ import annotations
@@ -93,10 +94,67 @@ class AxisGeometry:
         below = above - self.grid
         return (below, above) if self.is_valid(below) else (above,)
 
+    def at_most(self, tile: int) -> int:
+        """The output of a tile that is wanted so large; there is no largest."""
+        return tile
+
+    def __str__(self) -> str:
+        return f"depth {len(self.strides)}, unpadded"
+
+
+@dataclass(frozen=True)
+class StatedAxis:
+    """Sizes along one axis, as the description of a network states them.
+
+    Attributes
+    ----------
+    smallest_input : smallest valid input.
+    step : what a valid input may be larger by, any number of times; 0 where there is one size alone.
+    halo : pixels on each side of a tile that are read and not answered for.
+    grid : tile origins that agree modulo this give the same result.
+    """
+
+    smallest_input: int
+    step: int
+    halo: int
+    grid: int
+
+    def is_valid(self, size: int) -> bool:
+        """Whether the network takes an input of this size."""
+        more = size - self.smallest_input
+        return more == 0 if not self.step else more >= 0 and more % self.step == 0
+
+    def output(self, size: int) -> int:
+        """Output size for a valid input size, without the halo."""
+        return size - 2 * self.halo
+
+    def input_for(self, output: int) -> int:
+        """Smallest valid input whose output has at least `output` pixels; see `at_most`."""
+        least = max(1, output) + 2 * self.halo
+        if not self.step or least <= self.smallest_input:
+            return self.smallest_input
+        return least + (self.smallest_input - least) % self.step
+
+    def nearest(self, size: int) -> tuple[int, ...]:
+        """The valid input sizes just below and just above `size`, or `size` itself where it is valid."""
+        above = self.input_for(size - 2 * self.halo)
+        if above <= size or above == self.smallest_input:
+            return (above,)
+        return (above - self.step, above)
+
+    def at_most(self, tile: int) -> int:
+        """The output of a tile that is wanted so large: no more than the only size gives, if there is one."""
+        return tile if self.step else min(tile, self.output(self.smallest_input))
+
+    def __str__(self) -> str:
+        return (
+            f"{self.smallest_input} + {self.step} n pixels" if self.step else f"{self.smallest_input} pixels"
+        )
+
 
 @dataclass(frozen=True)
 class Geometry:
-    """Sizes of an unpadded U-Net over N axes; `axes` holds one `AxisGeometry` each, in array order.
+    """Sizes of a network over N axes; `axes` holds the geometry of each, in array order.
 
     Examples
     --------
@@ -105,7 +163,7 @@ class Geometry:
     ((388, 388), (92, 92), (16, 16))
     """
 
-    axes: tuple[AxisGeometry, ...]
+    axes: tuple[AxisGeometry | StatedAxis, ...]
 
     @classmethod
     def regular(cls, *, spatial_dims: int, depth: int) -> Geometry:
@@ -166,9 +224,9 @@ class Geometry:
             ", ".join(map(str, axis.nearest(size))) for axis, size in zip(self.axes, shape, strict=True)
         ]
         nearest = per_axis[0] if len(set(per_axis)) == 1 else " by ".join(per_axis)
-        size, depth = "x".join(map(str, shape)), len(self.axes[0].strides)
+        size = "x".join(map(str, shape))
         raise ShapeError(
-            f"{what} {size} does not fit this network (depth {depth}, unpadded); nearest sizes: {nearest}"
+            f"{what} {size} does not fit this network ({self.axes[0]}); nearest sizes: {nearest}"
         )
 
 

@@ -32,11 +32,14 @@ MapParts = Callable[[Callable[[Region], Any], Sequence[Region]], Iterable[Any]]
 class Scaling:
     """How the intensities of one image are scaled: minus `offset`, over `scale`, for each channel.
 
-    A scale of 0 stands for a constant channel, which becomes 0.
+    A scale of 0 stands for a constant channel, which becomes 0. What is scaled is clipped from `low` to
+    `high`, where these are given.
     """
 
     offset: tuple[float, ...]
     scale: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
 
     def __call__(self, part: Array) -> NDArray[np.float32]:
         """Scale a part of the image, (C, *region) of any real dtype, to float32."""
@@ -45,7 +48,13 @@ class Scaling:
             rows = zip(np.atleast_2d(scaled[channel]), np.atleast_2d(part[channel]), strict=True)
             for row, values in rows:  # one after the other: a whole image of float64 is large
                 row[...] = (values.astype(np.float64) - offset) / scale if scale else 0.0
+            if self.low:
+                np.clip(scaled[channel], self.low[channel], self.high[channel], out=scaled[channel])
         return scaled
+
+    def to_table(self) -> NDArray[np.float64]:
+        """All numbers, a row for each attribute that is given, in their order."""
+        return np.array([row for row in (self.offset, self.scale, self.low, self.high) if row], np.float64)
 
 
 @dataclass(frozen=True)
@@ -122,40 +131,27 @@ class Normalization:
         InputError
             If a pixel is NaN or infinite.
         """
-        grid = BlockGrid(tuple(shape), (PART.get(len(shape), 16),) * len(shape))
-        regions = tuple(grid.region(number) for number in range(len(grid)))
-        image = _Image(read, regions, channels, math.prod(shape), dtype, map_parts)
-        if dtype.kind not in "biu":
-            _check_finite(image)
+        image = in_parts(read, shape, channels=channels, dtype=dtype, map_parts=map_parts)
         if self.method == "none":
             return Scaling((0.0,) * channels, (1.0,) * channels)
         if self.method == "unit":
             low, high = _range(dtype)
             return Scaling((low,) * channels, (high - low,) * channels)
-        pairs = self._percentiles(image) if self.method == "percentile" else _mean_and_deviation(image)
+        pairs = self._percentiles(image) if self.method == "percentile" else mean_and_deviation(image)
         return Scaling(tuple(offset for offset, _ in pairs), tuple(scale for _, scale in pairs))
 
-    def _percentiles(self, image: _Image) -> list[tuple[float, float]]:
+    def _percentiles(self, image: ImageParts) -> list[tuple[float, float]]:
         """Lower percentile and range; where both percentiles are equal, the smallest value and the range."""
-        last = image.pixels - 1
-        places = [last * (q / 100) for q in (self.lower, self.upper)]
-        below = [math.floor(place) for place in places]
-        ranks = sorted({0, last, *below, *(min(rank + 1, last) for rank in below)})
         pairs = []
-        for values in _values_at(image, ranks):
-            at = dict(zip(ranks, values, strict=True))
-            low, high = (
-                _between(at[b], at[min(b + 1, last)], place - b)
-                for place, b in zip(places, below, strict=True)
-            )
+        for smallest, low, high, largest in percentiles(image, (0, self.lower, self.upper, 100)):
             if low == high:  # a few bright objects on black: the range that is left
-                low, high = at[0], at[last]
+                low, high = smallest, largest
             pairs.append((low, high - low))
         return pairs
 
 
 @dataclass(frozen=True)
-class _Image:
+class ImageParts:
     """An image in parts: how to read them, and what they are."""
 
     read: Read
@@ -178,7 +174,30 @@ def _range(dtype: np.dtype[Any]) -> tuple[float, float]:
     return float(limits.min), float(limits.max)
 
 
-def _check_finite(image: _Image) -> None:
+def in_parts(
+    read: Read,
+    shape: Sequence[int],
+    *,
+    channels: int,
+    dtype: np.dtype[Any],
+    map_parts: MapParts,
+) -> ImageParts:
+    """An image as `Normalization.fit` takes it, in parts.
+
+    Raises
+    ------
+    InputError
+        If a pixel is NaN or infinite.
+    """
+    grid = BlockGrid(tuple(shape), (PART.get(len(shape), 16),) * len(shape))
+    regions = tuple(grid.region(number) for number in range(len(grid)))
+    image = ImageParts(read, regions, channels, math.prod(shape), dtype, map_parts)
+    if dtype.kind not in "biu":
+        _check_finite(image)
+    return image
+
+
+def _check_finite(image: ImageParts) -> None:
     bad = sum(image.each(lambda part: part.size - int(np.count_nonzero(np.isfinite(part)))))
     if bad:
         raise InputError(f"the image has {bad} pixels that are NaN or infinite; replace them first")
@@ -189,7 +208,22 @@ def _between(low: float, high: float, share: float) -> float:
     return high - (high - low) * (1 - share) if share >= 0.5 else low + (high - low) * share
 
 
-def _values_at(image: _Image, ranks: Sequence[int]) -> list[list[float]]:
+def percentiles(image: ImageParts, wanted: Sequence[float]) -> list[list[float]]:
+    """Percentiles of each channel, between pixels interpolated as numpy.percentile does."""
+    last = image.pixels - 1
+    places = [last * (q / 100) for q in wanted]
+    below = [math.floor(place) for place in places]
+    ranks = sorted({*below, *(min(rank + 1, last) for rank in below)})
+    found = []
+    for values in _values_at(image, ranks):
+        at = dict(zip(ranks, values, strict=True))
+        found.append(
+            [_between(at[b], at[min(b + 1, last)], place - b) for place, b in zip(places, below, strict=True)]
+        )
+    return found
+
+
+def _values_at(image: ImageParts, ranks: Sequence[int]) -> list[list[float]]:
     """The values at some places of the sorted pixels of each channel, exactly.
 
     Values become unsigned integers in the same order, and these are found digit by digit: a histogram of the
@@ -262,7 +296,7 @@ def _from_key(key: int, dtype: np.dtype[Any]) -> float:
     return float(np.array(pattern, unsigned).view(dtype.newbyteorder("=")))
 
 
-def _mean_and_deviation(image: _Image) -> list[tuple[float, float]]:
+def mean_and_deviation(image: ImageParts) -> list[tuple[float, float]]:
     """Mean and deviation, 0 for a constant channel, whose mean, rounded, may be off by a deviation."""
     pairs = []
     for parts in zip(*image.each(lambda part: [_moments(plane) for plane in part]), strict=True):

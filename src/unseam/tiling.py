@@ -120,7 +120,8 @@ def plan_tiles(shape: Sequence[int], geometry: Geometry, tile: int | Sequence[in
     if min(shape) < 1:
         raise ShapeError(f"the image is empty: its shape is {tuple(shape)}")
     steps = []
-    for n, size, grid in zip(shape, sizes, geometry.grid, strict=True):
+    for n, wanted, axis in zip(shape, sizes, geometry.axes, strict=True):
+        size, grid = axis.at_most(wanted), axis.grid
         if size < grid:
             raise ShapeError(f"tile {size} was given; this network needs tiles of {grid} pixels or more")
         largest = size // grid * grid

@@ -9,6 +9,9 @@ import pytest
 
 from unseam.data.pairs import Pair, find_pairs, read_pairs_csv
 from unseam.errors import FileReadError, InputError, PairingError
+from unseam.io.annotations.coco import write_coco
+from unseam.io.annotations.files import list_labels
+from unseam.io.annotations.record import Annotations
 from unseam.io.images import list_images, read_image, read_labels, write_png
 
 
@@ -215,6 +218,74 @@ def test_pairs_can_be_read(tmp_path: Path) -> None:
     (pair,) = find_pairs(tmp_path / "both", tmp_path / "both").pairs
     assert read_image(pair.image).data.sum() == 12
     assert read_labels(pair.labels).data.sum() == 3 * 255
+
+
+# Annotations
+
+
+def coco(path: Path, *names: str) -> Path:
+    write_coco(path, [(name, Annotations((), (3, 4))) for name in names])
+    return path
+
+
+def test_annotations_are_labels_and_a_label_image_goes_before_them(tmp_path: Path) -> None:
+    images = folder(tmp_path / "i", "a.png", "b.png", "c.png")
+    labels = folder(tmp_path / "l", "a.zip", "b.geojson", "c.tif", "c.zip")
+    pairs = find_pairs(images, labels).pairs
+    assert paired(pairs) == [("a.png", "a.zip"), ("b.png", "b.geojson"), ("c.png", "c.tif")]
+
+
+def test_images_and_their_annotations_may_share_a_folder(tmp_path: Path) -> None:
+    both = folder(tmp_path / "both", "a.png", "a.geojson", "b.png", "b_mask.png", "c.png")
+    pairing = find_pairs(both, both)
+    assert paired(pairing.pairs) == [("a.png", "a.geojson"), ("b.png", "b_mask.png")]
+    assert [path.name for path in pairing.images_without_labels] == ["c.png"]
+
+
+def test_a_coco_file_is_the_labels_of_all_images_it_names(tmp_path: Path) -> None:
+    images = folder(tmp_path / "i", "a.png", "b.tif", "c.png")
+    pairing = find_pairs(images, coco(tmp_path / "set.json", "b.png", "a_mask.png", "d.png"))
+    found = [(pair.stem, pair.labels.name, pair.within) for pair in pairing.pairs]
+    assert found == [("a", "set.json", "a_mask.png"), ("b", "set.json", "b.png")]
+    assert [path.name for path in pairing.images_without_labels] == ["c.png"]
+    assert [path.name for path in pairing.labels_without_image] == ["d.png"]
+
+
+def test_a_coco_file_may_name_the_frames_of_a_series(tmp_path: Path) -> None:
+    images = folder(tmp_path / "i", "film.tif", "a.tif")
+    (a, film) = find_pairs(images, coco(tmp_path / "s.json", "film_t000.tif", "film_t001.tif", "a.tif")).pairs
+    assert (a.within, film.within, film.image.name) == ("a.tif", "film.tif", "film.tif")
+
+
+def test_predictions_may_be_a_coco_file(tmp_path: Path) -> None:
+    truths = folder(tmp_path / "t", "a.tif", "b.zip")
+    found = find_pairs(coco(tmp_path / "set.json", "a.png", "b.png"), truths, list_first=list_labels).pairs
+    assert [(pair.image.name, pair.labels.name, pair.within) for pair in found] == [
+        ("set.json", "a.tif", "a.png"),
+        ("set.json", "b.zip", "b.png"),
+    ]
+
+
+def test_two_files_are_a_pair_also_where_one_is_a_coco_file_of_one_image(tmp_path: Path) -> None:
+    image = folder(tmp_path / "i", "a.png") / "a.png"
+    (pair,) = find_pairs(image, coco(tmp_path / "one.json", "strange.png")).pairs
+    assert (pair.stem, pair.within) == ("a", "")
+    (pair,) = find_pairs(image, coco(tmp_path / "two.json", "strange.png", "a.png")).pairs
+    assert (pair.stem, pair.within) == ("a", "a.png")
+
+
+def test_annotations_of_one_name_are_refused(tmp_path: Path) -> None:
+    images, labels = folder(tmp_path / "i", "a.png"), folder(tmp_path / "l", "a.zip", "a.geojson")
+    with pytest.raises(
+        PairingError, match=r"a\.geojson and .*a\.zip share the name 'a'; remove or rename one"
+    ):
+        find_pairs(images, labels)
+    with pytest.raises(PairingError, match=r"a\.png and a\.tif share the name 'a'"):
+        find_pairs(images, coco(tmp_path / "set.json", "a.png", "a.tif"))
+    with pytest.raises(
+        PairingError, match=r"no label file in .*set\.json belongs .* labels b\.png, c\.png; name"
+    ):
+        find_pairs(images, coco(tmp_path / "other" / "set.json", "b.png", "c.png"))
 
 
 @pytest.mark.real

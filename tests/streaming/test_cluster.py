@@ -313,3 +313,5 @@ def test_dask_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_model_without_a_file(model: Model, two: Cluster) -> None:
     with pytest.raises(InputError, match="a cluster is sent the file of a model; save this one"):
         two.hold("key", replace(model, path=None))
+    with pytest.raises(InputError, match=r"rdf\.yaml cannot be sent to a cluster; give a model\.safetensors"):
+        two.hold("key", replace(model, path=Path("rdf.yaml")))

@@ -98,6 +98,14 @@ def test_the_words_where_labels_differ() -> None:
     ]
 
 
+def test_the_words_where_there_is_no_double_precision() -> None:
+    good = certificate(cut(before=5e-4, allowed=1e-3))
+    words = "up to 0.001 passes for rounding: this network computes in float32 alone"
+    assert next(iter(details(good))) == words
+    bad = certificate(cut(before=0.2), whole=(labels("tiles of 32"),))
+    assert list(details(bad))[-1] == "labels agree, as no difference carries a pixel across a threshold"
+
+
 def test_the_words_without_a_seam_and_without_the_whole() -> None:
     lines = list(details(certificate(cut(before=0.2, double=0.2))))
     assert lines[2:] == [

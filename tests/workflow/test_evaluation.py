@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import unseam
+from unseam.config import DataConfig
 from unseam.errors import FileReadError, LabelError, OutputExistsError, PairingError, ShapeError
 from unseam.io.images import write_png, write_tiff
 from unseam.workflow.evaluation import Evaluation, evaluate, evaluate_files
@@ -48,7 +49,8 @@ def save(folder: Path, **arrays: np.ndarray) -> Path:
 
 
 def files(true: Path, pred: Path, **options: Any) -> Evaluation:
-    return evaluate_files(true, pred, **{"listener": SILENT, **options})
+    data = {name: options.pop(name) for name in ("ignore", "task", "axes") if name in options}
+    return evaluate_files(true, pred, config=DataConfig(**data), **{"listener": SILENT, **options})
 
 
 def test_scores_by_hand() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,9 @@ from unseam.errors import (
     ShapeError,
     UnseamError,
 )
+from unseam.io.annotations.files import read_annotations
+from unseam.io.annotations.rasterise import rasterise
+from unseam.io.annotations.record import Shape
 from unseam.io.images import read_image, read_labels, write_png, write_tiff
 from unseam.prediction import Model, diameter, load_model
 from unseam.workflow.listener import SILENT, Listener
@@ -417,4 +421,46 @@ def test_no_two_images_may_share_any_result(model: Model, cell: Path, tmp_path: 
 
 
 def test_the_results_of_an_image_have_different_names() -> None:
-    assert len({pattern.format("a") for pattern in SAVES.values()}) == len(SAVES) == 5
+    assert len({pattern.format("a") for pattern in SAVES.values()}) == len(SAVES) == 8
+
+
+def test_outlines_are_those_of_the_labels_with_the_table(model: Model, cell: Path, tmp_path: Path) -> None:
+    predict(model, cell, tmp_path / "out", save=["labels", "table", "rois", "geojson", "coco"])
+    labels = read_labels(tmp_path / "out/cell.tif").data[0]
+    table = rows(tmp_path / "out/cell.csv")
+    for ending in ("zip", "geojson", "json"):
+        shapes = read_annotations(tmp_path / f"out/cell.{ending}").shapes
+        assert np.array_equal(rasterise(shapes, (64, 64)), labels)
+    measured = read_annotations(tmp_path / "out/cell.geojson").shapes[0].properties
+    scored = json.loads((tmp_path / "out/cell.json").read_text())
+    assert measured["area_um2"] == pytest.approx(float(table[0]["area_um2"]))
+    assert scored["annotations"][0]["score"] == pytest.approx(float(table[0]["mean_probability"]))
+    assert scored["images"][0]["file_name"] == "cell.tif"
+
+
+def test_outlines_of_a_series_have_frames(model: Model, tmp_path: Path) -> None:
+    movie = np.stack([s.image[0] for s in samples(2, seed=5)])
+    write_tiff(tmp_path / "movie.tif", movie, axes="TYX", spacing=(0.5, 0.5))
+    predict(model, tmp_path / "movie.tif", tmp_path / "out", save=["labels", "geojson", "coco"])
+    labels = read_labels(tmp_path / "out/movie.tif").data[:, 0]
+    for ending in ("geojson", "json"):
+        shapes = read_annotations(tmp_path / f"out/movie.{ending}", "movie.tif").shapes
+        for frame, truth in enumerate(labels):
+            own = [shape for shape in shapes if shape.frame == frame]
+            assert np.array_equal(rasterise(own, (64, 64)), truth)
+
+
+def test_regions_of_classes_are_outlined_by_class(cell: Path, tmp_path: Path) -> None:
+    predict(untrained(task="semantic", classes=3), cell, tmp_path / "out", save=["labels", "geojson"])
+    labels = read_labels(tmp_path / "out/cell.tif").data[0]
+    shapes = read_annotations(tmp_path / "out/cell.geojson").shapes
+    assert {shape.class_name for shape in shapes} == {f"class {k}" for k in np.unique(labels) if k}
+    painted = [Shape(int(shape.class_name[-1]), shape.rings) for shape in shapes]
+    assert np.array_equal(rasterise(painted, (64, 64)), labels)
+
+
+def test_outlines_of_volumes_are_refused_before_anything_is_done(cell: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"save rois was given, outlines in a plane, .* volumes; save labels"
+    ):
+        predict(untrained(dims=3), cell, tmp_path / "out", save=["labels", "rois"])

@@ -10,14 +10,17 @@ import numpy as np
 import pytest
 import zarr
 from numpy.typing import NDArray
-from tests.tiny import samples, trained_run
+from tests.tiny import samples, trained_run, untrained
 
 from unseam.errors import InputError, OutputExistsError, UnseamError
+from unseam.io.annotations.files import read_annotations
+from unseam.io.annotations.rasterise import rasterise
 from unseam.io.images import read_labels, write_png, write_tiff
 from unseam.io.ome_zarr.layout import Layout
 from unseam.io.ome_zarr.pyramid import build_pyramid
 from unseam.io.ome_zarr.write import create, write
 from unseam.io.open import open_sources
+from unseam.model.checkpoint import save_model
 from unseam.prediction import Model, load_model
 from unseam.workflow import inputs
 from unseam.workflow.listener import SILENT, Listener
@@ -214,3 +217,34 @@ def test_an_image_in_one_piece_is_told(model: Model, tmp_path: Path, monkeypatch
     said: list[str] = []
     predict(model, [tmp_path / "a.png"], tmp_path / "out.zarr", listener=Listener(say=said.append))
     assert any("a.png: is stored in one piece, and decoded whole for its blocks" in line for line in said)
+
+
+@pytest.mark.parametrize("block", [32, 64])
+def test_outlines_of_blocks_are_those_of_the_whole(model: Model, tmp_path: Path, block: int) -> None:
+    write_tiff(tmp_path / "a.tif", cells(1), axes="YX", spacing=SPACING)
+    save = ("labels", "rois", "geojson", "coco")
+    predict(model, [tmp_path / "a.tif"], tmp_path / "whole", save=save)
+    predict(model, [tmp_path / "a.tif"], tmp_path / "blocks/a.zarr", save=save, block=block)
+    for ending in ("zip", "json"):
+        files = [tmp_path / folder / f"a.{ending}" for folder in ("whole", "blocks")]
+        assert files[0].read_bytes() == files[1].read_bytes()
+    texts = [(tmp_path / folder / "a.geojson").read_text() for folder in ("whole", "blocks")]
+    assert texts[0] == texts[1].replace('"detection"', '"annotation"') and texts[0] != texts[1]
+
+
+def test_outlines_of_a_series_in_blocks_have_frames(model: Model, tmp_path: Path) -> None:
+    film = make_zarr(tmp_path / "film.zarr", np.stack([cells(1), cells(2)]), axes="TYX")
+    predict(model, [film], tmp_path / "out", save=("labels", "geojson"))
+    shapes = read_annotations(tmp_path / "out/film.geojson").shapes
+    for frame, labels in enumerate(labels_of(tmp_path / "out/film.zarr")):
+        own = [shape for shape in shapes if shape.frame == frame]
+        np.testing.assert_array_equal(rasterise(own, (96, 96)), labels)
+
+
+def test_classes_in_blocks_are_not_outlined(tmp_path: Path) -> None:
+    write_tiff(tmp_path / "a.tif", cells(1), axes="YX")
+    semantic = untrained(task="semantic", classes=3)
+    save_model(tmp_path / "m.safetensors", semantic.network.state_dict(), semantic.header, overwrite=False)
+    loaded = load_model(tmp_path / "m.safetensors", device="cpu")
+    (outcome,) = predict(loaded, [tmp_path / "a.tif"], tmp_path / "a.zarr", save=("labels", "rois"))
+    assert "rois was asked for; of an image in blocks only objects in a plane" in str(outcome.error)

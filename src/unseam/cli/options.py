@@ -25,7 +25,8 @@ def model_argument(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "model",
         metavar="MODEL",
-        help="name of a model that `unseam models` lists, a model file, or the folder of a run",
+        help="name of a model that `unseam models` lists, a model file, the folder of a run, or a "
+        "bioimage.io package",
     )
 
 
@@ -46,7 +47,7 @@ def of_images(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="how probabilities become objects, as objects.threshold=0.6; also low_threshold, grow, "
-        "split, split_size, min_size, fill_holes (default: as chosen in training)",
+        "split, split_size, split_grow, min_size, fill_holes (default: as chosen in training)",
     )
     command.add_argument("--axes", help="axes of images whose file does not state them, as TYX or ZYX")
     command.add_argument(
@@ -123,13 +124,14 @@ def object_changes(options: Namespace) -> dict[str, Any]:
     return changes
 
 
+LABEL_OPTIONS = ("task", "ignore", "background", "class_names", "point_radius", "point_ring", "axes")
+"""Fields of `DataConfig` that say what labels mean."""
+
+
 def data_config(options: Namespace) -> DataConfig:
-    return DataConfig(
-        task=options.task or "auto",
-        ignore=options.ignore,
-        pixel_size=options.pixel_size,
-        axes=options.axes,
-    )
+    """What labels and images are, by the options of a command; what was not given keeps its default."""
+    given = {spec.name: getattr(options, spec.name, None) for spec in fields(DataConfig)}
+    return DataConfig(**{name: value for name, value in given.items() if value is not None})
 
 
 def number(value: float | int | None) -> str:

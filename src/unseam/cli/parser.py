@@ -12,6 +12,7 @@ COMMANDS = (
     "predict",
     "evaluate",
     "measure",
+    "convert",
     "verify",
     "export",
     "check",

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unseam.errors import FileReadError, PairingError
-from unseam.io.images import list_images, stem
+from unseam.io.annotations.coco import SERIES
+from unseam.io.annotations.files import images_named, label_files, list_labels
+from unseam.io.images import in_order, list_images, stem
 
 _LABEL_PREFIX = re.compile(r"^(masks?|labels?)[_-](?=.)", re.IGNORECASE)
 _LABEL_SUFFIX = re.compile(r"(?<=.)[_-](cp_masks|masks?|labels?|seg|gt|instances)$", re.IGNORECASE)
@@ -18,6 +20,8 @@ _IMAGE_PREFIX = re.compile(r"^(image|img)[_-](?=.)", re.IGNORECASE)
 _IMAGE_SUFFIX = re.compile(r"(?<=.)[_-](image|img|raw)$", re.IGNORECASE)
 # The Cell Tracking Challenge: t002.tif and man_seg002.tif, man_track002.tif or mask002.tif.
 _CTC_LABEL = re.compile(r"^(?:man_seg_?|man_track_?|mask)(\d+)$", re.IGNORECASE)
+
+Lister = Callable[[str | Path], list[Path]]
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,15 @@ class Pair:
         The files.
     split : str
         "train", "test" or whatever a CSV file says; empty where nothing is said.
+    within : str
+        What a file that holds several images, as COCO files do, calls this one; empty for its own name.
     """
 
     stem: str
     image: Path
     labels: Path
     split: str = ""
+    within: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,14 +57,23 @@ class Pairing:
     images_without_split: tuple[Path, ...] = ()
 
 
-def find_pairs(images: str | Path, labels: str | Path) -> Pairing:
+def find_pairs(
+    images: str | Path,
+    labels: str | Path,
+    *,
+    list_first: Lister = list_images,
+    list_second: Lister = list_labels,
+) -> Pairing:
     """Match label files to image files by name.
 
     Parameters
     ----------
     images, labels : str or Path
         Folders, or files. Two files are a pair whatever their names. One folder given twice is
-        divided: names that mark labels (``a_mask.png``) are labels, the others images.
+        divided: names that mark labels (``a_mask.png``) and annotations are labels, the others images.
+        A COCO file is all the images it names.
+    list_first, list_second : callable
+        What counts as an image, and as a label file.
 
     Returns
     -------
@@ -79,27 +95,68 @@ def find_pairs(images: str | Path, labels: str | Path) -> Pairing:
     their number: t002 and man_seg002, man_track002 or mask002. Last, both names are taken for
     labels, as where predictions stand for images: mask002 and man_seg002, a_cp_masks and a_gt.
     """
-    image_files, label_files = list_images(images), list_images(labels)
-    if Path(images).is_file() and Path(labels).is_file():
-        return Pairing((Pair(stem(image_files[0]), image_files[0], label_files[0]),))
     if Path(images).is_dir() and Path(labels).is_dir() and Path(images).samefile(labels):
-        label_files = [file for file in image_files if _label_key(file) != stem(file)]
-        image_files = [file for file in image_files if file not in set(label_files)]
-    _refuse_equal_stems(image_files)
-    _refuse_equal_stems(label_files)
-    matches = _match(image_files, label_files)
+        first, second = _divided(Path(images))
+    else:
+        first, second = _members(images, list_first), _members(labels, list_second)
+        if Path(images).is_file() and Path(labels).is_file() and len(first) == len(second) == 1:
+            (image, image_file), (_, label_file) = *first.items(), *second.items()
+            return Pairing((Pair(stem(image), image_file, label_file),))
+    second = _with_series(first, second)
+    _refuse_equal_stems(list(first))
+    _refuse_equal_stems(list(second))
+    matches = _match(list(first), list(second))
     if not matches:
         raise PairingError(
             f"no label file in {labels} belongs to an image in {images}: images are named"
-            f" {_some(image_files)}; labels {_some(label_files)}; name both alike, like a.png and a.png or"
+            f" {_some(list(first))}; labels {_some(list(second))}; name both alike, like a.png and a.png or"
             " a_mask.png, or list the pairs in a CSV file"
         )
     used = set(matches.values())
     return Pairing(
-        tuple(Pair(stem(image), image, matches[image]) for image in image_files if image in matches),
-        tuple(image for image in image_files if image not in matches),
-        tuple(file for file in label_files if file not in used),
+        tuple(_pair(image, matches[image], first, second) for image in first if image in matches),
+        tuple(image for image in first if image not in matches),
+        tuple(file for file in second if file not in used),
     )
+
+
+Members = dict[Path, Path]
+"""Names to be matched, and the file of each: another one where a file holds several images."""
+
+
+def _members(path: str | Path, lister: Lister) -> Members:
+    files = lister(path)
+    if len(files) == 1 and Path(path).is_file():
+        names = images_named(files[0])
+        if len(names) > 1:
+            _refuse_equal_stems([Path(name) for name in names])
+            return {Path(name): files[0] for name in names}
+    return {file: file for file in files}
+
+
+def _divided(folder: Path) -> tuple[Members, Members]:
+    """The images of a folder, and the labels among them."""
+    images, drawn = list_images(folder), label_files(folder)[1]
+    marked = [file for file in images if _label_key(file) != stem(file)]
+    names = {stem(file) for file in marked}
+    labels = [*marked, *(file for file in in_order(drawn) if stem(file) not in names)]
+    return {file: file for file in images if file not in set(marked)}, {file: file for file in labels}
+
+
+def _with_series(first: Members, second: Members) -> Members:
+    """`second`, in which the frames of a series, as a COCO file names them, have become the series itself."""
+    stems = {stem(image): image for image in first}
+    members = {}
+    for name, file in second.items():
+        match = SERIES.fullmatch(stem(name))
+        of_series = name != file and stem(name) not in stems and match is not None and match[1] in stems
+        members[Path(stems[match[1]].name) if match and of_series else name] = file
+    return members
+
+
+def _pair(image: Path, labels: Path, first: Members, second: Members) -> Pair:
+    within = labels.name if second[labels] != labels else image.name if first[image] != image else ""
+    return Pair(stem(image), first[image], second[labels], within=within)
 
 
 def read_pairs_csv(path: str | Path) -> Pairing:

@@ -100,7 +100,7 @@ def write_bioimageio(
     """
     spec = need("bioimageio.spec", "onnx", "onnxruntime", extra="bioimageio")
     _refuse(package)
-    if model.header.normalization.method == "unit":
+    if model.header.own_normalization.method == "unit":
         raise ConfigError(
             "the model scales integers by the range of their type, which a bioimage.io package cannot say; "
             "export it with --to onnx"
@@ -212,7 +212,7 @@ def _describe(model: Model, package: Package, folder: Path) -> Any:
     """The description, with files of a folder."""
     from bioimageio.spec.model import v0_5 as m
 
-    header, net = model.header, model.network
+    header, net = model.header, model.unet
     return m.ModelDescr(
         name=package.name,
         description=f"A U-Net that tells {' from '.join(class_names(header))}, trained with unseam.",
@@ -265,7 +265,7 @@ def _input(model: Model, folder: Path) -> Any:
         axes=[m.BatchAxis(), m.ChannelAxis(channel_names=names), *space],
         test_tensor=m.FileDescr(source=folder / "test_input.npy"),
         sample_tensor=m.FileDescr(source=folder / "sample_input.tif"),
-        preprocessing=_preprocessing(model.header.normalization, AXES[net.spatial_dims]),
+        preprocessing=_preprocessing(model.header.own_normalization, AXES[net.spatial_dims]),
         pad=m.ReflectPadding(mode="reflect"),  # what is not said is not written
     )
 

@@ -17,7 +17,7 @@ from unseam.export.agreement import OnStep, Run, Written, largest_difference, no
 from unseam.export.frame import frame_of
 from unseam.export.packages import need
 from unseam.export.words import AXES, class_names, scaling_in_words, sizes_in_words, to_be_known
-from unseam.geometry import CONVOLUTIONS_PER_LEVEL, Geometry
+from unseam.geometry import CONVOLUTIONS_PER_LEVEL, AxisGeometry, Geometry
 from unseam.io.atomic import replacing
 from unseam.model.checkpoint import HEADER_KEY, header_json
 from unseam.model.unet import UNet
@@ -80,7 +80,7 @@ def onnx_model(model: Model, *, framed: bool = False) -> Any:
     """
     from onnx import TensorProto, checker, helper
 
-    net = model.network
+    net = model.unet
     letters, halo = list(AXES[net.spatial_dims]), net.geometry.halo
     answered = letters if framed else [f"{a} - {2 * h}" for a, h in zip(letters, halo, strict=True)]
     nodes = _Nodes()
@@ -127,8 +127,9 @@ def crop_margins(geometry: Geometry) -> list[tuple[int, ...]]:
     levels below take away: the convolutions down and up, and the crop between them. All of these are
     multiples of 4, since kernels are odd, so both sides are cropped alike.
     """
-    margins: list[list[int]] = [[] for _ in geometry.axes[0].strides]
-    for axis in geometry.axes:
+    axes = [axis for axis in geometry.axes if isinstance(axis, AxisGeometry)]  # as all of a UNet are
+    margins: list[list[int]] = [[] for _ in axes[0].strides]
+    for axis in axes:
         taken = [CONVOLUTIONS_PER_LEVEL * (kernel - 1) for kernel in axis.kernels]
         lost = taken[-1]
         for level in reversed(range(len(axis.strides))):

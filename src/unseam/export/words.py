@@ -5,16 +5,19 @@ from __future__ import annotations
 from unseam.geometry import Geometry
 from unseam.model.checkpoint import ModelHeader
 from unseam.normalize import Normalization
+from unseam.preprocess import Preprocessing
 
 AXES = {2: "yx", 3: "zyx"}
 
 
-def scaling_in_words(normalization: Normalization) -> str:
+def scaling_in_words(normalization: Normalization | Preprocessing) -> str:
     """How intensities are scaled before the network.
 
     >>> scaling_in_words(Normalization("none"))
     'intensities as they are'
     """
+    if isinstance(normalization, Preprocessing):
+        return str(normalization)
     if normalization.method == "none":
         return "intensities as they are"
     how = {

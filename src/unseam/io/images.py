@@ -6,6 +6,7 @@ The formats themselves are next door: `tiff`, and `raster` for PNG, JPEG and NPY
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,9 +100,14 @@ def list_images(path: str | Path) -> list[Path]:
         files = [file for file in path.iterdir() if _is_image(file)]
         if not files:
             raise InputError(f"folder {path} holds no image; expected files ending in {', '.join(SUFFIXES)}")
-        return sorted(files, key=_natural)
+        return in_order(files)
     check_file(path)
     return [path]
+
+
+def in_order(files: Iterable[Path]) -> list[Path]:
+    """Sort files by name as a person would, "2" before "10"."""
+    return sorted(files, key=_natural)
 
 
 def read_image(path: str | Path, *, axes: str | None = None) -> Image:
@@ -176,14 +182,14 @@ def _natural(path: Path) -> list[tuple[int, int, str]]:
     return [(0, int(part), part) if part.isdigit() else (1, 0, part) for part in parts if part]
 
 
-def check_file(path: Path) -> None:
-    """Raise `FileReadError` unless `path` is a file of a kind that can be read, with something in it."""
+def check_file(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
+    """Raise `FileReadError` unless `path` is a file with one of the endings, and with something in it."""
     if path.is_dir():
         raise FileReadError(f"{path} is a folder; expected a file")
     if not path.exists():
         raise FileReadError(f"{path} does not exist; check the name")
-    if path.suffix.lower() not in SUFFIXES:
-        raise FileReadError(f"{path} is of an unknown kind; expected a file ending in {', '.join(SUFFIXES)}")
+    if path.suffix.lower() not in suffixes:
+        raise FileReadError(f"{path} is of an unknown kind; expected a file ending in {', '.join(suffixes)}")
     if path.stat().st_size == 0:
         raise FileReadError(f"{path} is empty (0 bytes); copy or export it again")
 

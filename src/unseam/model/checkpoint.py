@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from unseam.config import NetworkConfig, ObjectConfig
-from unseam.errors import ConfigError, ModelFileError, OutputError
+from unseam.errors import ConfigError, InputError, ModelFileError, OutputError
 from unseam.fingerprint import Fingerprint
 from unseam.guard.reference import GuardReference
 from unseam.io.atomic import replacing
 from unseam.model.unet import UNet
 from unseam.normalize import Normalization
+from unseam.preprocess import Preprocessing
 
 FORMAT_VERSION = 1
 HEADER_KEY = "unseam_model"
@@ -35,7 +36,7 @@ class ModelHeader:
     ----------
     task : "instances" or "semantic".
     network : how to build the network.
-    normalization : how to scale an image for it.
+    normalization : how to scale an image for it; of another program's model its own steps.
     objects : how its probabilities become objects.
     spacing : pixel size it was trained on, micrometres per axis, or None.
     fingerprint : of the training images, or None.
@@ -50,7 +51,7 @@ class ModelHeader:
 
     task: str
     network: NetworkConfig
-    normalization: Normalization
+    normalization: Normalization | Preprocessing
     objects: ObjectConfig
     spacing: tuple[float, ...] | None = None
     fingerprint: Fingerprint | None = None
@@ -61,6 +62,22 @@ class ModelHeader:
     unseam_version: str = ""
     license: str = "as the training images allow"
     citation: str = CITATION
+
+    @property
+    def own_normalization(self) -> Normalization:
+        """How an image is scaled, where that is one of our own ways.
+
+        Raises
+        ------
+        InputError
+            If the model is from a package of another program.
+        """
+        if isinstance(self.normalization, Preprocessing):
+            raise InputError(
+                "this model is from a package of bioimage.io, which prediction takes alone; give the "
+                "model.safetensors of a run"
+            )
+        return self.normalization
 
 
 def build_network(config: NetworkConfig, generator: torch.Generator | None = None) -> UNet:
@@ -129,7 +146,7 @@ def read_header(path: Path) -> ModelHeader:
         raise ModelFileError(f"{path} is cut short or not a model file ({error}); copy it again") from error
     if HEADER_KEY not in metadata:
         raise ModelFileError(f"{path} is not a model of unseam; give the model.safetensors of a run")
-    return _parse_header(path, metadata[HEADER_KEY])
+    return parse_header(path, metadata[HEADER_KEY])
 
 
 def load_network(path: Path) -> tuple[UNet, ModelHeader]:
@@ -151,7 +168,8 @@ def load_network(path: Path) -> tuple[UNet, ModelHeader]:
     return net.eval(), header
 
 
-def _parse_header(path: Path, text: str) -> ModelHeader:
+def parse_header(path: Path | str, text: str) -> ModelHeader:
+    """The header that stands in a file as text; errors as `read_header`."""
     try:
         document = json.loads(text)
         version = document.pop("format_version")

@@ -90,6 +90,9 @@ class UNet(nn.Module):
     (388, 388)
     """
 
+    is_local = True
+    """Whether a tile, its halo cut away, gives what the whole image would: it pads nothing."""
+
     def __init__(
         self,
         in_channels: int = 1,

@@ -23,7 +23,6 @@ from unseam.fingerprint import equivalent_diameter
 from unseam.grid import Region
 from unseam.io.source import Source, array_source
 from unseam.model.checkpoint import ModelHeader
-from unseam.model.unet import UNet
 from unseam.prediction.region import (
     LARGEST_DIFFERENCE,
     ZOOMS,
@@ -32,6 +31,7 @@ from unseam.prediction.region import (
     prepare,
     whole_of,
 )
+from unseam.prediction.tiles import NetworkSizes
 from unseam.tiling import TileFunction
 
 AUTO = "auto"
@@ -161,7 +161,7 @@ def is_found(header: ModelHeader, image: Source, *, rescale: bool) -> bool:
 
 
 def find_size(
-    net: UNet,
+    net: NetworkSizes,
     header: ModelHeader,
     function: TileFunction,
     image: Source,

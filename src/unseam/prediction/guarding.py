@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from unseam.geometry import AxisGeometry
 from unseam.grid import Region
 from unseam.guard.correction import NONE, Correction
 from unseam.guard.reference import GuardReference
@@ -19,6 +20,7 @@ from unseam.io.source import Source
 from unseam.model.checkpoint import ModelHeader
 from unseam.model.unet import UNet, max_pool
 from unseam.prediction.region import LARGEST_DIFFERENCE, Prepared
+from unseam.prediction.tiles import Network
 from unseam.tiling import read_mirrored
 
 ENCODED = {2: 112, 3: 48}
@@ -60,6 +62,7 @@ def _encoded_size(net: UNet) -> tuple[int, ...]:
     """Pixels of a region for the encoder, so that `BOTTOM` are left of it at the bottom."""
     sizes = []
     for axis in net.geometry.axes:
+        assert isinstance(axis, AxisGeometry)
         size = BOTTOM
         for kernel, stride in zip(reversed(axis.kernels), reversed((*axis.strides, 1)), strict=True):
             size = size * stride + 2 * (kernel - 1)
@@ -93,7 +96,7 @@ def _encode(net: UNet, part: NDArray[np.float32], device: torch.device) -> NDArr
 
 
 def judge(
-    net: UNet,
+    net: Network,
     header: ModelHeader,
     prepared: Prepared,
     device: torch.device,
@@ -101,7 +104,7 @@ def judge(
     correction: Correction = NONE,
 ) -> Verdict | None:
     """Compare an image, made ready and corrected before, with the training images, if they are known."""
-    if header.guard is None:
+    if header.guard is None or not isinstance(net, UNet):
         return None
     return _judge(net, header.guard, header, prepared, device, correction)
 

@@ -20,11 +20,13 @@ from unseam.model.checkpoint import ModelHeader, load_network
 from unseam.model.finding import find_model
 from unseam.model.unet import UNet, fold_batch_norm
 from unseam.normalize import MapParts
+from unseam.packages.files import is_package
+from unseam.packages.load import load_package
 from unseam.prediction.diameter import Sized, check_diameter, find_size, is_found, zoom_of
 from unseam.prediction.guarding import judge
 from unseam.prediction.region import Prepared, predict_region, prepare, whole_of
 from unseam.prediction.segmentation import Segmentation
-from unseam.prediction.tiles import TTA, plan_image, symmetries, tile_function
+from unseam.prediction.tiles import TTA, Network, plan_image, symmetries, tile_function
 from unseam.tiling import TileFunction, apply_tiled
 
 
@@ -39,11 +41,29 @@ class Model:
     87
     """
 
-    network: UNet
+    network: Network
     header: ModelHeader
     device: torch.device
     path: Path | None = None
     """The file it was loaded from."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of another program's model before using it, a line each."""
+
+    @property
+    def unet(self) -> UNet:
+        """The network, where it is one that was made here.
+
+        Raises
+        ------
+        InputError
+            If it is another program's.
+        """
+        if not isinstance(self.network, UNet):
+            raise InputError(
+                f"{self.path} is a network of another program, and this takes a U-Net of unseam; give the "
+                "model.safetensors of a run"
+            )
+        return self.network
 
     def predict(
         self,
@@ -237,7 +257,8 @@ def load_model(path: str | Path, *, device: str = "auto") -> Model:
     ----------
     path : str or Path
         The .safetensors file, the folder of the run that made it, or the name of a model, as "nuclei"; see
-        `unseam.model.finding.find_model`.
+        `unseam.model.finding.find_model`. Or a bioimage.io package, packed or not, with ONNX weights or those
+        of a `unseam.UNet`.
     device : str
         "auto", "cpu" or "cuda".
 
@@ -245,10 +266,24 @@ def load_model(path: str | Path, *, device: str = "auto") -> Model:
     ------
     ModelFileError
         If the file is missing, cut short, no model, or of a newer version, or the name unknown.
+    MissingExtraError
+        If a package takes an optional one.
     """
+    if is_package(Path(path)):
+        return from_package(Path(path), choose_device(device))
     path = find_model(path)
     net, header = load_network(path)
     return replace(ready(net, header, choose_device(device)), path=path)
+
+
+def from_package(path: Path, device: torch.device) -> Model:
+    """The model of a bioimage.io package, ready to predict; see `unseam.packages.load.load_package`."""
+    loaded = load_package(path)
+    if isinstance(loaded.network, UNet):
+        model = ready(loaded.network, loaded.header, device)
+    else:
+        model = Model(loaded.network, loaded.header, torch.device("cpu"))  # where ONNX Runtime runs it
+    return replace(model, path=loaded.path, notes=loaded.notes)
 
 
 def ready(net: UNet, header: ModelHeader, device: torch.device) -> Model:

@@ -24,9 +24,8 @@ from unseam.geometry import Geometry
 from unseam.grid import Region, slices
 from unseam.io.source import Source
 from unseam.model.checkpoint import ModelHeader
-from unseam.model.unet import UNet
 from unseam.normalize import Scaling
-from unseam.prediction.tiles import plan_image
+from unseam.prediction.tiles import NetworkSizes, plan_image
 from unseam.resample import needed, resample, resample_at, resampled, shape_at, taps_of_pixels
 from unseam.tiling import TileFunction, TilePlan, apply_tiled, plan_tiles, settle, windowed
 
@@ -53,6 +52,7 @@ class Prepared:
     task, objects : what is decided; sizes in the image's own pixels.
     tile : largest output of a tile along each axis.
     scaling : what made `image` of the intensities.
+    is_local : whether tiles can differ by rounding alone, which is then settled.
     """
 
     function: TileFunction
@@ -63,6 +63,7 @@ class Prepared:
     objects: ObjectConfig
     tile: tuple[int, ...]
     scaling: Scaling
+    is_local: bool = True
 
     @property
     def is_resized(self) -> bool:
@@ -71,7 +72,7 @@ class Prepared:
 
 
 def prepare(
-    net: UNet,
+    net: NetworkSizes,
     header: ModelHeader,
     function: TileFunction,
     image: Source,
@@ -96,6 +97,7 @@ def prepare(
         objects_at(header.objects, zooms) if other else header.objects,
         plan_image(shape, net, tile=tile, memory=memory).step,
         scaling,
+        net.is_local,
     )
 
 
@@ -142,6 +144,7 @@ def objects_at(objects: ObjectConfig, zoom: Sequence[float]) -> ObjectConfig:
         grow=grow and max(1, round(grow / mean)),
         min_size=size and max(1, round(size / math.prod(zoom))),
         split_size=part and max(1, round(part / math.prod(zoom))),
+        split_grow=math.ceil(objects.split_grow / mean),
     )
 
 
@@ -176,14 +179,18 @@ def predict_region(prepared: Prepared, region: Region, *, on_tile: OnTile | None
 
 
 def settle_region(prepared: Prepared, computed: Computed) -> Probabilities:
-    """The probabilities with those that hang on rounding settled, in place."""
-    settle_decisions(
-        computed.recompute,
-        computed.probabilities,
-        computed.brightness,
-        task=prepared.task,
-        objects=prepared.objects,
-    )
+    """The probabilities with those that hang on rounding settled, in place.
+
+    Where tiles may differ by more, small tiles would not be nearer the truth, and nothing is settled.
+    """
+    if prepared.is_local:
+        settle_decisions(
+            computed.recompute,
+            computed.probabilities,
+            computed.brightness,
+            task=prepared.task,
+            objects=prepared.objects,
+        )
     return computed.probabilities
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from unseam.errors import InputError
+from unseam.geometry import Geometry
 from unseam.model.unet import UNet
 from unseam.prediction.memory import free_memory
 from unseam.tiling import TilePlan, plan_tiles
@@ -26,6 +27,44 @@ Symmetry = tuple[int, tuple[int, ...]]
 """Quarter turns in the last two axes, then the axes that are mirrored."""
 
 
+class NetworkSizes(Protocol):
+    """What cutting an image takes of a network, a `UNet` or another."""
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the image."""
+
+    @property
+    def classes(self) -> int:
+        """Channels of the probabilities, background included."""
+
+    @property
+    def spatial_dims(self) -> int:
+        """2 or 3."""
+
+    @property
+    def base_width(self) -> int:
+        """Channels at full resolution, for the memory that a tile takes."""
+
+    @property
+    def geometry(self) -> Geometry:
+        """Sizes of its tiles."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is known that a tile, its halo cut away, gives what the whole image would."""
+
+
+class TileNetwork(NetworkSizes, Protocol):
+    """A network that is no module of PyTorch."""
+
+    def probabilities(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A tile, scaled, (C, *input), to probabilities (classes, *output)."""
+
+
+Network = UNet | TileNetwork
+
+
 def symmetries(spatial_dims: int, tta: str) -> list[Symmetry]:
     """The versions of a tile that are averaged: 1, 4 or 8 in 2-D; 1, 8 or 16 in 3-D."""
     axes = range(-spatial_dims, 0)
@@ -38,14 +77,16 @@ def symmetries(spatial_dims: int, tta: str) -> list[Symmetry]:
 
 
 def tile_function(
-    net: UNet, device: torch.device, versions: Sequence[Symmetry], *, dtype: torch.dtype = torch.float32
+    net: Network, device: torch.device, versions: Sequence[Symmetry], *, dtype: torch.dtype = torch.float32
 ) -> Callable[[NDArray[np.float32]], NDArray[Any]]:
     """Tile (C, *input) to probabilities (classes, *output), averaged over `versions`.
 
-    `dtype` is that of the network's weights, in which all is computed. Each version is undone before
+    `dtype` is that of the weights of a `UNet`, in which all is computed. Each version is undone before
     averaging. All tiles have the same size and start on the same grid, so they do when mirrored too:
     averaging changes nothing about seams.
     """
+    if not isinstance(net, nn.Module):
+        return _averaged(net, versions)
 
     def predict_version(x: Tensor, turns: int, mirror: tuple[int, ...]) -> Tensor:
         x = torch.rot90(x, turns, (-2, -1)).flip(mirror)
@@ -64,22 +105,36 @@ def tile_function(
     return predict_tile
 
 
+def _averaged(
+    net: TileNetwork, versions: Sequence[Symmetry]
+) -> Callable[[NDArray[np.float32]], NDArray[Any]]:
+    def predict_version(tile: NDArray[np.float32], turns: int, mirror: tuple[int, ...]) -> NDArray[Any]:
+        p = net.probabilities(np.flip(np.rot90(tile, turns, (-2, -1)), mirror))
+        return np.rot90(np.flip(p, mirror), -turns, (-2, -1))
+
+    def predict_tile(tile: NDArray[np.float32]) -> NDArray[Any]:
+        total: NDArray[Any] = np.sum([predict_version(tile, *version) for version in versions], axis=0)
+        return total / np.float32(len(versions))
+
+    return predict_tile
+
+
 def plan_image(
-    shape: Sequence[int], net: UNet, *, tile: int | str | tuple[int, ...], memory: float | None = None
+    shape: Sequence[int], net: NetworkSizes, *, tile: int | str | tuple[int, ...], memory: float | None = None
 ) -> TilePlan:
     """The tiles of an image; "auto" takes what `memory` (bytes; else a share of the free) allows."""
     if tile != "auto":
         return plan_tiles(shape, net.geometry, tile if isinstance(tile, tuple) else _whole_number(tile))
     memory = SHARE_OF_MEMORY * free_memory() if memory is None else memory
     size = LARGEST_TILE[net.spatial_dims]
-    plan = plan_tiles(shape, net.geometry, size)
+    plan = largest = plan_tiles(shape, net.geometry, size)
     while tile_bytes(plan.tile_input, net) > memory and size // 2 >= max(net.geometry.grid):
         size //= 2
         plan = plan_tiles(shape, net.geometry, size)
-    return plan
+    return largest if plan.tile_input == largest.tile_input else plan  # some take tiles of one size alone
 
 
-def tile_bytes(tile_input: Sequence[int], net: UNet) -> int:
+def tile_bytes(tile_input: Sequence[int], net: NetworkSizes) -> int:
     """About the memory that the activations of one tile take at their peak, float32.
 
     At the first level live the skip, the concatenation (two widths) and a convolution's input and output.

@@ -14,6 +14,7 @@ import numpy as np
 
 from unseam.errors import OutputExistsError
 from unseam.guard.verdict import Verdict
+from unseam.io.annotations.save import OUTLINES
 from unseam.io.images import write_png
 from unseam.io.ome_zarr.layout import Layout
 from unseam.io.ome_zarr.pyramid import build_pyramid
@@ -30,6 +31,7 @@ from unseam.measure import (
 )
 from unseam.streaming import passes
 from unseam.streaming.job import Job
+from unseam.streaming.outlining import write_outlined
 from unseam.streaming.picture import draw
 from unseam.streaming.plan import CHUNK, StreamPlan
 from unseam.streaming.wanted import Wanted
@@ -113,6 +115,9 @@ class Output:
                     path, threads=threads, on_step=lambda done, total: step("coarser levels", done, total)
                 )
             tables.result()
+        outlined = {kind: path for kind, path in made.items() if kind in OUTLINES}
+        if outlined and made["labels"].exists():
+            write_outlined(outlined, made["labels"], jobs, self._table, step)
         count = sum(_objects_of(job) for job in jobs)
         for kind, target in sorted(self.wanted.targets().items(), key=lambda item: item[0] == "labels"):
             put_in_place(made[kind], target)  # labels last: where they are, all is there
@@ -128,14 +133,18 @@ class Output:
     def _batches(self, jobs: Sequence[Job], verdicts: Sequence[Verdict]) -> Iterator[ObjectTable]:
         """The tables of all time points, one after the other."""
         for job, verdict in zip_longest(jobs, verdicts):
-            spacing = self.sources[job.frame].spacing
-            with TableStream(job.grid, _objects_of(job), job.folder / "rows", spacing=spacing) as table:
-                for number in range(len(job.grid)):
-                    table.add(number, from_arrays(load_record(job.folder, "write", number)))
-                batches = table.batches()
-                if verdict is not None:
-                    batches = appended(batches, guard=verdict.short)
-                yield from prepended(batches, frame=job.frame) if self.is_series else batches
+            batches = self._table(job)
+            if verdict is not None:
+                batches = appended(batches, guard=verdict.short)
+            yield from prepended(batches, frame=job.frame) if self.is_series else batches
+
+    def _table(self, job: Job) -> Iterator[ObjectTable]:
+        """The table of one time point."""
+        spacing = self.sources[job.frame].spacing
+        with TableStream(job.grid, _objects_of(job), job.folder / "rows", spacing=spacing) as table:
+            for number in range(len(job.grid)):
+                table.add(number, from_arrays(load_record(job.folder, "write", number)))
+            yield from table.batches()
 
 
 def chunk_of(block: tuple[int, ...]) -> tuple[int, ...]:

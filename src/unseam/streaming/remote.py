@@ -21,6 +21,7 @@ from distributed.comm.core import CommClosedError
 
 from unseam.errors import InputError, UnseamError
 from unseam.grid import in_words
+from unseam.packages.files import ONNX_SUFFIX, YAML_SUFFIXES
 from unseam.prediction import Model
 from unseam.streaming.executors import OnBlock, Task
 from unseam.streaming.job import Job, forget_model, hold_model
@@ -75,6 +76,10 @@ class Cluster:
 
         if model.path is None:
             raise InputError("a cluster is sent the file of a model; save this one and load it")
+        if model.path.suffix.lower() in (*YAML_SUFFIXES, ONNX_SUFFIX):
+            raise InputError(
+                f"{model.path} cannot be sent to a cluster; give a model.safetensors, or a package as .zip"
+            )
         hold_model(key, model)
         plugin = HeldModel(
             key,

@@ -19,6 +19,7 @@ import torch
 
 from unseam.errors import InputError
 from unseam.grid import Region
+from unseam.io.annotations.save import OUTLINES
 from unseam.io.atomic import refuse_existing
 from unseam.io.source import Source
 from unseam.normalize import Scaling
@@ -82,12 +83,23 @@ def stream(
     sources = image.open()
     for source in sources:
         model.check_channels(source)
+    _refuse_outlines(model, wanted)
     key, executor = model_key(model_file), executor or Threads()
     with working_on(wanted.out) as folder:
         try:
             return _Run(model, key, image, sources, wanted, folder, executor, reporter or Reporter()).all()
         finally:
             executor.forget(key)
+
+
+def _refuse_outlines(model: Model, wanted: Wanted) -> None:
+    """Raise where outlines are wanted of what has none that could be drawn block by block."""
+    outlined = [kind for kind in wanted.save if kind in OUTLINES]
+    if outlined and (model.header.task == "semantic" or model.network.spatial_dims == 3):
+        raise InputError(
+            f"{','.join(outlined)} was asked for; of an image in blocks only objects in a plane are outlined,"
+            " not classes or volumes: save labels"
+        )
 
 
 @dataclass(frozen=True)
@@ -214,7 +226,7 @@ class _Run:
             labels=str(arrays["labels"]),
             probabilities=str(arrays["probabilities"]) if "probabilities" in arrays else None,
             series=self.output.is_series,
-            table=bool({"table", "parquet"} & set(self.wanted.save)),
+            table=bool({"table", "parquet", *OUTLINES} & set(self.wanted.save)),
             picture="overlay" in self.wanted.save and frame == 0,
         )
 
@@ -225,9 +237,8 @@ class _Run:
         """How intensities are scaled: fitted once, and kept for when the work is gone on with."""
         if not has_table(folder, "scaling"):
             fitted = _fit(self.model, self.wanted.correction.apply(source), self._threads, self.reporter)
-            save_table(folder, "scaling", np.array([fitted.offset, fitted.scale], np.float64))
-        offset, scale = load_table(folder, "scaling").tolist()
-        return Scaling(tuple(offset), tuple(scale))
+            save_table(folder, "scaling", fitted.to_table())
+        return Scaling(*map(tuple, load_table(folder, "scaling").tolist()))
 
     def _frame(self, job: Job, seconds: dict[str, float]) -> int:
         """All passes over one image; how many blocks were predicted before."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from unseam.guard.correction import NONE, Correction
 from unseam.guard.verdict import Verdict
+from unseam.io.annotations.save import OUTLINES
 from unseam.streaming.work import is_begun, work_folder
 
 
@@ -18,7 +19,8 @@ class Wanted:
     Attributes
     ----------
     out : where the labels go, ending in .zarr; probabilities and table go beside it.
-    save : some of labels, probabilities, table, parquet and overlay; labels are always written.
+    save : some of labels, probabilities, table, parquet, overlay, rois, geojson and coco; labels are always
+        written.
     tile, tta, rescale, zoom, correction : as `Model.predict`.
     block, memory : as `plan_stream`.
     version : of OME-Zarr, "0.4" or "0.5".
@@ -48,6 +50,7 @@ class Wanted:
             "table": f"{stem}.csv",
             "parquet": f"{stem}.parquet",
             "overlay": f"{stem}_overlay.png",
+            **{kind: f"{stem}{ending}" for kind, ending in OUTLINES.items()},
         }
         return {kind: self.out.with_name(names[kind]) for kind in ("labels", *self.save)}
 

@@ -44,6 +44,8 @@ def details(certificate: Certificate) -> Iterator[str]:
     if broken and certificate.whole and not wrong:
         yield (
             "labels agree only because pixels in doubt are computed again, in small tiles that have edges too"
+            if any(cut.double is not None or cut.after != cut.before for cut in certificate.cuts)
+            else "labels agree, as no difference carries a pixel across a threshold"
         )
     for check in wrong:
         yield f"whole image, {label_line(check)}"
@@ -91,6 +93,9 @@ def _labels(certificate: Certificate) -> str:
 
 def _about_rounding(certificate: Certificate) -> str:
     again = [cut for cut in certificate.cuts if cut.double is not None]
+    if not again:
+        most = max(cut.allowed for cut in certificate.cuts)
+        return f"up to {most:g} passes for rounding: this network computes in float32 alone"
     left = max((cut.double for cut in again if cut.double is not None), key=_or_infinite)
     rounding = f"up to {TOLERANCE:g} is rounding of float32"
     if not left <= EXACT:

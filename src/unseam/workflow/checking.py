@@ -8,9 +8,10 @@ from pathlib import Path
 from unseam.axes import times
 from unseam.config import DataConfig
 from unseam.data.check import Finding, check_samples
-from unseam.data.pairs import Pairing
+from unseam.data.pairs import Pair, Pairing
 from unseam.errors import UnseamError
 from unseam.fingerprint import describe, fingerprint
+from unseam.io.annotations.files import is_annotation, read_annotations
 from unseam.io.images import list_images, read_image, read_labels
 from unseam.workflow.listener import Countdown, Listener
 from unseam.workflow.loading import describe_pairing, load_set, pair_files
@@ -43,7 +44,7 @@ def check_files(
             failures.append(str(error))
         findings = [Finding("error", None, failure) for failure in failures]
         return Checked((*lines, *_lines(findings)), len(findings))
-    lines.append(loaded.coding.reason)
+    lines += loaded.lines
     findings = [Finding("error", None, failure) for failure in loaded.failures]
     findings += check_samples(loaded.samples, task=loaded.task)
     if not findings or all(finding.severity != "error" for finding in findings):
@@ -62,12 +63,23 @@ def _unreadable(pairing: Pairing, config: DataConfig) -> list[str]:
     """A line for each file of the pairs that cannot be read."""
     failures = []
     for pair in pairing.pairs:
-        for read, path in ((read_image, pair.image), (read_labels, pair.labels)):
+        for read in (_read_image, _read_labels):
             try:
-                read(path, axes=config.axes)
+                read(pair, config)
             except UnseamError as error:
                 failures.append(str(error))
     return failures
+
+
+def _read_image(pair: Pair, config: DataConfig) -> None:
+    read_image(pair.image, axes=config.axes)
+
+
+def _read_labels(pair: Pair, config: DataConfig) -> None:
+    if is_annotation(pair.labels):
+        read_annotations(pair.labels, pair.within or pair.image.name)
+    else:
+        read_labels(pair.labels, axes=config.axes)
 
 
 def _check_images(images: str | Path, config: DataConfig, listener: Listener) -> Checked:

@@ -59,10 +59,12 @@ def decode_both(
     ignore: int | None,
     listener: Listener | None = None,
     names: Sequence[str] | None = None,
+    *,
+    of_true: Coding | None = None,
 ) -> Decoded:
     """Decode both alike: whether values are classes or objects is found out from the truth alone.
 
-    `names` are those of the images, for messages.
+    `names` are those of the images, for messages; `of_true` is the coding of the truth, where it is known.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def decode_both(
         As `recognise_coding` and `decode`.
     """
     names = names or [""] * len(truths)
-    of_true = recognise_coding(truths, task=task, ignore=ignore)
+    of_true = of_true or recognise_coding(truths, task=task, ignore=ignore)
     semantic = of_true.kind == "classes"
     of_pred = recognise_coding(predictions, task="semantic" if semantic else "instances")
     if listener:

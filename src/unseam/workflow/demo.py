@@ -88,7 +88,7 @@ def run_demo(
         out / "predictions",
         images=out / "test/images",
         model=out / "run",
-        task=made.task,
+        config=DataConfig(task=made.task),
         json_file=out / "scores.json",
         report=report,
         overwrite=True,

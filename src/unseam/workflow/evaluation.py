@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unseam.axes import times
+from unseam.config import DataConfig
 from unseam.data.labels import Task
 from unseam.data.pairs import Pair, find_pairs
 from unseam.errors import InputError, PairingError, ShapeError
+from unseam.io.annotations.files import list_labels
 from unseam.io.atomic import refuse_existing, replacing
-from unseam.io.images import read_image, read_labels, stem
+from unseam.io.images import read_image, stem
 from unseam.metrics.classes import (
     ClassCounts,
     class_counts,
@@ -29,6 +30,7 @@ from unseam.metrics.classes import (
 from unseam.metrics.overlap import overlaps
 from unseam.metrics.scores import ImageScores, SetScores, pool, score
 from unseam.report import Report, ReportImage, write_report
+from unseam.workflow.cases import Pictures, decode_cases, key_of, pictures_of, read_cases
 from unseam.workflow.decoding import Classes, Decoded, decode_both
 from unseam.workflow.listener import Countdown, Listener, printing
 from unseam.workflow.measuring import beside
@@ -165,9 +167,7 @@ def evaluate_files(
     model: str | Path | None = None,
     json_file: str | Path | None = None,
     report: str | Path | None = None,
-    ignore: int | None = None,
-    task: Task = "auto",
-    axes: str | None = None,
+    config: DataConfig | None = None,
     overwrite: bool = False,
     listener: Listener | None = None,
     **about: Any,
@@ -177,16 +177,15 @@ def evaluate_files(
     Parameters
     ----------
     true, pred : str or Path
+        Label images or annotations.
     images : str or Path, optional
-        The images, to be seen in the report.
+        The images, to be seen in the report, and to know the size of where both are annotations.
     model : str or Path, optional
         The model that predicted, or its run: the report then says what it learned from, and draws how.
     json_file, report : str or Path, optional
         Where to write the scores and the report.
-    ignore, task
-        See `evaluate`.
-    axes : str, optional
-        Of files that do not state them.
+    config : DataConfig, optional
+        What the labels mean; ignore and background are about the truth.
     **about
         Fields of `Report`: title, headline, history, command, notes.
 
@@ -197,7 +196,7 @@ def evaluate_files(
     UnseamError
         As `evaluate`, and for files that cannot be read or paired.
     """
-    listener = listener or printing()
+    listener, config = listener or printing(), config or DataConfig()
     if model is not None:
         from unseam.workflow.run import about_run  # which needs PyTorch, and scores do not
 
@@ -208,15 +207,16 @@ def evaluate_files(
         if target is not None:
             refuse_existing(Path(target), overwrite=overwrite)
     pairs = _pairs_to_score(true, pred, listener)
-    cases = [case for pair in pairs for case in _read_cases(pair, axes)]
+    pictures = {} if images is None else pictures_of(images, true)
+    cases = [case for pair in pairs for case in read_cases(pair, config, pictures, listener.say)]
     names = [case.name for case in cases]
-    decoded = decode_both([c.true for c in cases], [c.pred for c in cases], task, ignore, listener, names)
+    decoded = decode_cases(cases, config, listener)
     evaluation = _evaluate(names, decoded, listener)
     if report is not None:
-        pictures = _pictures(images, true, pairs, axes, decoded.true)
+        shown_images = _pictures(pictures, images, pairs, config.axes, decoded.true)
         shown = tuple(
             ReportImage(name, picture, t, p, evaluation.of_image(name))
-            for name, picture, t, p in zip(names, pictures, decoded.true, decoded.pred, strict=True)
+            for name, picture, t, p in zip(names, shown_images, decoded.true, decoded.pred, strict=True)
         )
         about = {"title": f"{Path(pred).name} against {Path(true).name}"} | about
         semantic = decoded.classes is not None
@@ -239,7 +239,7 @@ def write_json(path: str | Path, evaluation: Evaluation, *, overwrite: bool = Fa
 
 def _pairs_to_score(true: str | Path, pred: str | Path, listener: Listener) -> list[Pair]:
     """Truths with their predictions; what is left out is said."""
-    pairing = find_pairs(pred, true)
+    pairing = find_pairs(pred, true, list_first=list_labels)
     others = beside(pair.stem for pair in pairing.pairs)
     pairs = [pair for pair in pairing.pairs if pair.stem not in others]
     first = pairs[0]
@@ -252,35 +252,6 @@ def _pairs_to_score(true: str | Path, pred: str | Path, listener: Listener) -> l
         if count:
             listener.say(f"left out: {count} {kind} without {lacking}")
     return pairs
-
-
-@dataclass(frozen=True)
-class _Case:
-    """A true and a predicted label image, as read."""
-
-    name: str
-    true: Array
-    pred: Array
-
-
-def _read_cases(pair: Pair, axes: str | None) -> list[_Case]:
-    """The label images of two files: one, or one for each frame of a time series."""
-    truths, predictions = (read_labels(path, axes=axes).frames() for path in (pair.labels, pair.image))
-    if len(truths) != len(predictions):
-        raise ShapeError(
-            f"the truth {pair.labels} has {len(truths)} frames and the prediction {pair.image} "
-            f"{len(predictions)}; they must be equal"
-        )
-    cases = []
-    for number, (truth, prediction) in enumerate(zip(truths, predictions, strict=True)):
-        name = pair.stem if len(truths) == 1 else f"{pair.stem}_t{number:03}"
-        if truth.data.shape != prediction.data.shape:
-            raise ShapeError(
-                f"the truth {pair.labels} is {times(truth.data.shape[1:])} pixels and the prediction "
-                f"{pair.image} {times(prediction.data.shape[1:])}; they must be equal"
-            )
-        cases.append(_Case(name, truth.data[0], prediction.data[0]))
-    return cases
 
 
 def _evaluate(names: Sequence[str], decoded: Decoded, listener: Listener | None = None) -> Evaluation:
@@ -307,8 +278,8 @@ def _evaluate_classes(names: Sequence[str], classes: Classes) -> ClassEvaluation
 
 
 def _pictures(
+    pictures: Pictures,
     images: str | Path | None,
-    true: str | Path,
     pairs: Sequence[Pair],
     axes: str | None,
     truths: Sequence[NDArray[np.int32]],
@@ -316,12 +287,11 @@ def _pictures(
     """The image of each truth for the report; without images, black."""
     if images is None:
         return [np.zeros((1, *truth.shape), np.uint8) for truth in truths]
-    of_labels = {pair.labels: pair.image for pair in find_pairs(images, true).pairs}
-    missing = [pair.labels.name for pair in pairs if pair.labels not in of_labels]
+    missing = [pair.labels.name for pair in pairs if key_of(pair) not in pictures]
     if missing:
         raise PairingError(
             f"{images} has no image for {missing[0]} ({len(missing)} missing in all); "
             "add them, or leave out --images"
         )
-    files = [read_image(of_labels[pair.labels], axes=axes) for pair in pairs]
+    files = [read_image(pictures[key_of(pair)], axes=axes) for pair in pairs]
     return [frame.data for file in files for frame in file.frames()]

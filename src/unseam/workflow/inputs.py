@@ -10,6 +10,7 @@ from unseam.axes import parse_axes
 from unseam.config import DataConfig
 from unseam.errors import InputError, OutputError, OutputExistsError, UnseamError
 from unseam.guard.correction import NONE, Correction
+from unseam.io.annotations.save import OUTLINES
 from unseam.io.images import SUFFIXES, TIFF_SUFFIXES, list_images, stem
 from unseam.io.select import parse_selection
 from unseam.prediction import Model, plan_image
@@ -29,6 +30,9 @@ SAVES = {
     "table": "{}.csv",
     "parquet": "{}.parquet",
     "overlay": "{}_overlay.png",
+    "rois": "{}.zip",
+    "geojson": "{}.geojson",
+    "coco": "{}.json",
 }
 """What can be saved, and under which name beside the stem of the image."""
 
@@ -83,6 +87,12 @@ def check_options(model: Model, out: Path, how: Options) -> None:
     """Raise for options with which no image could be segmented, before the first one is."""
     if how.save is not None and (not how.save or set(how.save) - set(SAVES)):
         raise InputError(f"save is {','.join(how.save)!r}; expected some of: {','.join(SAVES)}")
+    outlined = [kind for kind in how.save or () if kind in OUTLINES]
+    if outlined and model.network.spatial_dims == 3:
+        raise InputError(
+            f"save {','.join(outlined)} was given, outlines in a plane, and the model is for volumes; "
+            "save labels"
+        )
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file; give a folder for the results")
     plan_image(model.network.geometry.grid, model.network, tile=how.tile)

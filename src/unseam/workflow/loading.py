@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unseam.axes import times
 from unseam.config import DataConfig
-from unseam.data.labels import Coding, Task, decode, recognise_coding
+from unseam.data.labels import Coding
 from unseam.data.pairs import Pairing, find_pairs, read_pairs_csv
 from unseam.data.sample import Sample
 from unseam.errors import InputError, PairingError, ShapeError, UnseamError
-from unseam.io.images import Image, read_image, read_labels
+from unseam.io.images import Image, read_image
 from unseam.workflow.listener import Countdown, Listener
+from unseam.workflow.truths import Truth, read_truths, understand
 
 Images = str | Path | Sequence[NDArray[Any]]
 Labels = str | Path | Sequence[NDArray[Any]] | None
@@ -36,12 +36,14 @@ class LoadedSet:
     coding : how the labels were coded.
     task : "instances" or "semantic".
     failures : a line for each image that could not be read.
+    lines : what was understood of the labels.
     """
 
     samples: tuple[Sample, ...]
     coding: Coding
     task: str
     failures: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
 
 
 def load_set(
@@ -76,20 +78,19 @@ def load_set(
         raw = _read_pairs(images, labels, config, listener, split, failures if skip_bad else None)
     else:
         raw = _from_arrays(images, labels, config)
-    task: Task = config.task  # type: ignore[assignment]
-    coding = recognise_coding([lab for _, _, lab in raw], task=task, ignore=config.ignore)
+    understood = understand([truth for _, _, truth in raw], [name for name, _, _ in raw], config)
     samples = tuple(
-        Sample(name, image.data, decode(lab, coding, config.ignore, name=name), image.spacing)
-        for name, image, lab in raw
+        Sample(name, image.data, lab, image.spacing)
+        for (name, image, _), lab in zip(raw, understood.labels, strict=True)
     )
     _check_alike(samples)
-    listener.say(coding.reason)
-    return LoadedSet(
-        samples, coding, "semantic" if coding.kind == "classes" else "instances", tuple(failures)
-    )
+    for line in understood.lines:
+        listener.say(line)
+    task = "semantic" if understood.coding.kind == "classes" else "instances"
+    return LoadedSet(samples, understood.coding, task, tuple(failures), understood.lines)
 
 
-Raw = tuple[str, Image, NDArray[Any]]
+Raw = tuple[str, Image, Truth]
 
 
 def is_csv(images: Images) -> bool:
@@ -147,8 +148,9 @@ def _read_pairs(
     for done, pair in enumerate(pairing.pairs, start=1):
         try:
             image = read_image(pair.image, axes=config.axes)
-            lab = read_labels(pair.labels, axes=_label_axes(config.axes))
-            raw += _frames(pair.stem, _with_spacing(image, config), lab)
+            axes = _label_axes(config.axes)
+            truths = read_truths(pair.labels, image, axes=axes, within=pair.within, say=listener.say)
+            raw += _frames(pair.stem, _with_spacing(image, config), truths)
         except UnseamError as error:
             if failures is None:
                 raise
@@ -161,24 +163,11 @@ def _read_pairs(
     return raw
 
 
-def _frames(stem: str, image: Image, labels: Image) -> list[Raw]:
+def _frames(stem: str, image: Image, truths: Sequence[Truth]) -> list[Raw]:
     """The 2-D images or volumes of a file; more than one where it is a time series."""
-    pictures, truths = image.frames(), labels.frames()
-    if len(pictures) != len(truths):
-        raise ShapeError(
-            f"{image.path} has {len(pictures)} frames and {labels.path} {len(truths)}; "
-            "one label image per frame was expected"
-        )
+    pictures = image.frames()
     names = [stem] if len(pictures) == 1 else [f"{stem}_t{t:03}" for t in range(len(pictures))]
-    raw = []
-    for name, picture, truth in zip(names, pictures, truths, strict=True):
-        if picture.data.shape[1:] != truth.data.shape[1:]:
-            raise ShapeError(
-                f"{image.path} is {times(picture.data.shape[1:])} pixels and its labels {labels.path} "
-                f"{times(truth.data.shape[1:])}; they must be equal"
-            )
-        raw.append((name, picture, truth.data[0]))
-    return raw
+    return list(zip(names, pictures, truths, strict=True))
 
 
 def _from_arrays(images: Sequence[NDArray[Any]], labels: Labels, config: DataConfig) -> list[Raw]:

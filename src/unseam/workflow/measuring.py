@@ -84,7 +84,7 @@ def _pairs_to_measure(
         paths = list_images(labels)
         others = beside(stem(path) for path in paths)
         return [(path, None) for path in paths if stem(path) not in others]
-    pairing = find_pairs(images, labels)
+    pairing = find_pairs(images, labels, list_second=list_images)
     others = beside(stem(pair.labels) for pair in pairing.pairs)
     alone = tuple(path for path in pairing.labels_without_image if stem(path) not in others)
     listener.say(describe_pairing(replace(pairing, labels_without_image=alone)))

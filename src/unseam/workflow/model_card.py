@@ -53,7 +53,7 @@ def _objects_in_words(objects: ObjectConfig) -> str:
 
 
 def _network(model: Model) -> Iterator[str]:
-    net, halo = model.network, " x ".join(map(str, model.network.geometry.halo))
+    net, halo = model.unet, " x ".join(map(str, model.network.geometry.halo))
     count = sum(weights.numel() for weights in net.parameters())
     yield "## Network\n"
     yield f"{net.spatial_dims}-D U-Net of 2015: unpadded convolutions, depth {len(net.strides)}, width"

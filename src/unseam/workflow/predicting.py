@@ -122,6 +122,8 @@ def predict_files(
     refuse_inputs_as_targets(todo)
     if not (how.overwrite or how.resume):
         refuse_existing(todo)
+    for line in model.notes:
+        listener.say(line)
     countdown = Countdown(listener, "predicting", len(todo))
     outcomes = []
     with executor_on(how.cluster if todo else None, listener) as executor:
@@ -198,7 +200,7 @@ def _predict_in_memory(model: Model, one: Todo, how: Options, on_tile: OnTile, l
         sized = Sized(first.zoom, first.diameter)
         for line in remarks(model, first.spacing, one.path, rescale=how.rescale, sized=sized):
             listener.say(line)
-    write_results(results, one.targets, overwrite=how.overwrite or how.resume)
+    write_results(results, one.targets, image=one.path.name, overwrite=how.overwrite or how.resume)
     verdicts = tuple(result.verdict for result in results if result.verdict is not None)
     return _Found(sum(_count(result) for result in results), verdicts)
 

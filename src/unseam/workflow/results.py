@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseam.draw import overlay
+from unseam.instances import label_class_regions
+from unseam.io.annotations.outlines import outlines
+from unseam.io.annotations.record import Annotations, Shape
+from unseam.io.annotations.save import OUTLINES, with_measurements, write_outlines
 from unseam.io.images import write_png, write_tiff
 from unseam.measure import ObjectTable
 from unseam.prediction import Model, Segmentation
@@ -72,31 +77,49 @@ def _sizes(spacing: Sequence[float]) -> str:
     return " x ".join(f"{s:.3g}" for s in spacing)
 
 
-def write_results(results: Sequence[Segmentation], targets: dict[str, Path], *, overwrite: bool) -> None:
-    """Write what is wanted; the labels last, so that they stand for a finished image."""
+def write_results(
+    results: Sequence[Segmentation], targets: dict[str, Path], *, image: str, overwrite: bool
+) -> None:
+    """Write what is wanted of an image; the labels last, so that they stand for a finished image."""
     first = results[0]
     spatial, series = ("YX" if first.labels.ndim == 2 else "ZYX"), len(results) > 1
     time = "T" if series else ""
+    tables = [result.table() for result in results] if set(targets) & {"table", "parquet", *OUTLINES} else []
 
     def frames(arrays: list[NDArray[Any]]) -> NDArray[Any]:
         return np.stack(arrays) if series else arrays[0]
 
-    for kind in ("overlay", "table", "parquet", "probabilities", "labels"):
+    for kind in ("overlay", "table", "parquet", *OUTLINES, "probabilities", "labels"):
         if kind not in targets:
             continue
         path = targets[kind]
-        if kind == "overlay":
+        if kind in OUTLINES:
+            drawn = Annotations(outlines_of(results, tables), first.labels.shape)
+            write_outlines(kind, path, drawn, image=image, overwrite=overwrite)
+        elif kind == "overlay":
             write_png(path, overlay(first.image, first.labels), overwrite=overwrite)
         elif kind == "table":
-            table_of([result.table() for result in results]).to_csv(path, overwrite=overwrite)
+            table_of(tables).to_csv(path, overwrite=overwrite)
         elif kind == "parquet":
-            table_of([result.table() for result in results]).to_parquet(path, overwrite=overwrite)
+            table_of(tables).to_parquet(path, overwrite=overwrite)
         elif kind == "probabilities":
             stack = frames([r.probabilities for r in results])
             write_tiff(path, stack, axes=f"{time}C{spatial}", spacing=first.spacing, overwrite=overwrite)
         else:
             stack = frames([r.labels for r in results])
             write_tiff(path, stack, axes=f"{time}{spatial}", spacing=first.spacing, overwrite=overwrite)
+
+
+def outlines_of(results: Sequence[Segmentation], tables: Sequence[ObjectTable]) -> tuple[Shape, ...]:
+    """The outlines of all objects, or of all regions of classes, with their rows of the table."""
+    shapes: list[Shape] = []
+    for number, (result, table) in enumerate(zip(results, tables, strict=True)):
+        semantic = result.task == "semantic"
+        found = outlines(label_class_regions(result.labels) if semantic else result.labels)
+        for shape, kind in zip(with_measurements(found, table.columns), table["class"].tolist(), strict=True):
+            name = f"class {kind}" if semantic else ""
+            shapes.append(replace(shape, class_name=name, frame=number if len(results) > 1 else None))
+    return tuple(shapes)
 
 
 def table_of(tables: Sequence[ObjectTable]) -> ObjectTable:

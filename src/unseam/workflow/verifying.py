@@ -129,7 +129,8 @@ def verify(model: Model, image: ImageSpec, asked: Asked, listener: Listener) -> 
     """The certificate of an image; see `verify_file`."""
     image, source = _open(model, image)
     sized = model.sized(source, asked.diameter, rescale=asked.rescale, tta=asked.tta)
-    for line in remarks(model, source.spacing, Path(image.path), rescale=asked.rescale, sized=sized):
+    said = remarks(model, source.spacing, Path(image.path), rescale=asked.rescale, sized=sized)
+    for line in (*model.notes, *said):
         listener.say(line)
     rng = np.random.default_rng(asked.seed)
     prepared = model.prepare(

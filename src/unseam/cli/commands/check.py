@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from unseam.cli.options import config_options, data_config, new_command
+from unseam.cli.options import LABEL_OPTIONS, config_options, data_config, new_command
 from unseam.cli.show import listening
 from unseam.config import DataConfig
 
@@ -15,7 +15,7 @@ def add(commands: Any) -> None:
     command = new_command(commands, "check", "describe images and labels, and say what is suspicious")
     command.add_argument("images", metavar="IMAGES", help="folder or file of images, or a CSV file of pairs")
     command.add_argument("labels", metavar="LABELS", nargs="?", help="folder or file of labels")
-    config_options(command, DataConfig, only=("task", "ignore", "pixel_size", "axes"))
+    config_options(command, DataConfig, only=(*LABEL_OPTIONS, "pixel_size"))
 
 
 def run(options: Namespace) -> int:

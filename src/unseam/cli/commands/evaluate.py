@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from unseam.cli.options import config_options, new_command, number, overwrite
+from unseam.cli.options import LABEL_OPTIONS, config_options, data_config, new_command, number, overwrite
 from unseam.cli.show import listening
 from unseam.config import DataConfig
 
@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--json", metavar="FILE", help="write the scores here")
     command.add_argument("--report", metavar="FILE", help="write a page with pictures here, .html")
-    config_options(command, DataConfig, only=("task", "ignore", "axes"))
+    config_options(command, DataConfig, only=LABEL_OPTIONS)
     overwrite(command)
 
 
@@ -37,9 +37,7 @@ def run(options: Namespace) -> int:
             model=options.model,
             json_file=options.json,
             report=options.report,
-            ignore=options.ignore,
-            task=options.task or "auto",
-            axes=options.axes,
+            config=data_config(options),
             overwrite=options.overwrite,
             listener=listener,
         )

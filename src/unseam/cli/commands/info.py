@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unseam.cli.options import model_argument, new_command, number, pairs
@@ -25,8 +26,12 @@ def run(options: Namespace) -> int:
     from unseam.fingerprint import describe
     from unseam.model.checkpoint import read_header
     from unseam.model.finding import find_model
+    from unseam.packages.files import is_package
     from unseam.workflow.run import trained_on
 
+    path = Path(options.model)
+    if is_package(path):
+        return _package(path, as_json=options.json)
     header = read_header(find_model(options.model))
     if options.json:
         guard = asdict(header.guard) if header.guard else None
@@ -74,3 +79,26 @@ def _statistics(header: ModelHeader) -> str:
         return "none: whether an image is like those it was trained on is not told"
     n, out = header.guard.n_images, header.guard.left_out
     return f"of {n} training images; {out} of them, compared with the others, would be called outside"
+
+
+def _package(path: Path, *, as_json: bool) -> int:
+    """What a bioimage.io package is, once it is known that it can be run."""
+    from unseam.packages.load import load_package
+
+    loaded = load_package(path)
+    header = loaded.header
+    if as_json:
+        print(json.dumps(loaded.facts | {"notes": loaded.notes, **asdict(header)}, indent=2))
+        return 0
+    for name, value in loaded.facts.items():
+        print(f"{name:14} {value}")
+    for note in loaded.notes:
+        name, _, value = note.partition(": ")
+        print(f"{name:14} {value}")
+    pixel = " x ".join(f"{s:g}" for s in header.spacing) + " µm" if header.spacing else "unknown"
+    print(f"task           {header.task}")
+    print(f"objects        {pairs(asdict(header.objects))}")
+    print(f"pixel size     {pixel}")
+    print(f"license        {header.license}")
+    print(f"cite           {header.citation}")
+    return 0

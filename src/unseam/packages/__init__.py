@@ -1,0 +1,1 @@
+"""Models of other programs: bioimage.io packages, read but never executed."""
