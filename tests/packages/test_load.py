@@ -336,11 +336,11 @@ def test_nothing_in_a_pickle_is_executed(tmp_path: Path) -> None:
         ({"options": OPTIONS | {"in_channels": 3}}, r"does not hold the weights .*size mismatch"),
         (
             {"out_postprocessing": [{"name": "sigmoid"}]},
-            r"and 2, after it sigmoid; expected the same numbers, and",
+            r"and 2 classes, after it sigmoid; expected the same numbers, and",
         ),
         (
             {"out_shape": [1, 3, 16, 16], "in_shape": [1, 1, 32, 32]},
-            r"is a UNet of 1 channels and 2 classes, described with 1 and 3, after it softmax; expected",
+            r"is a 2-D UNet of 1 channels and 2 classes, described with axes yx, 1 channels, 3 classes",
         ),
         (
             {"architecture": "net.py:Net"},

@@ -217,3 +217,10 @@ def test_a_run_is_resumed_from_the_same_model_alone(run: Path, tmp_path: Path) -
     settings["train"] = {**settings["train"], "learning_rate": LEARNING_RATE}
     with pytest.raises(ConfigError, match="started from other weights than it is resumed with"):
         train(*arrays, out=tmp_path / "out", iterations=4, settings=settings, resume=True, listener=SILENT)
+
+
+def test_a_package_of_another_program_is_no_start(tmp_path: Path) -> None:
+    with pytest.raises(
+        ModelFileError, match=r"a\.zip is a package of bioimage\.io, which `unseam predict` takes and"
+    ):
+        load_base(tmp_path / "a.zip")

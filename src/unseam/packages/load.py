@@ -180,11 +180,12 @@ def _unet(content: bytes, weights: Weights, stated: Description, place: str) -> 
             f"{place} does not hold the weights of the UNet that is described ({reason}); download it again"
         ) from error
     others = [step for step in stated.postprocessing if step != Activation("softmax")]
-    if others or stated.channels_in != net.in_channels or stated.channels_out != net.classes:
+    built = (net.spatial_dims, net.in_channels, net.classes)
+    if others or built != (len(stated.spatial), stated.channels_in, stated.channels_out):
         raise ModelFileError(
-            f"{place} is a UNet of {net.in_channels} channels and {net.classes} classes, described with "
-            f"{stated.channels_in} and {stated.channels_out}, after it {in_words(stated.postprocessing)}; "
-            "expected the same numbers, and softmax"
+            f"{place} is a {built[0]}-D UNet of {built[1]} channels and {built[2]} classes, described with "
+            f"axes {stated.spatial}, {stated.channels_in} channels, {stated.channels_out} classes, after it "
+            f"{in_words(stated.postprocessing)}; expected the same numbers, and softmax"
         )
     return net.eval(), config
 

@@ -15,12 +15,13 @@ from torch import Tensor
 from unseam.axes import times
 from unseam.config import Config, NetworkConfig, ObjectConfig
 from unseam.data.sample import Sample
-from unseam.errors import ConfigError, ShapeError
+from unseam.errors import ConfigError, ModelFileError, ShapeError
 from unseam.fingerprint import equivalent_diameter
 from unseam.io.source import array_source
 from unseam.model.checkpoint import ModelHeader, load_network
 from unseam.model.finding import find_model
 from unseam.model.unet import UNet
+from unseam.packages.files import is_package
 from unseam.prediction.diameter import NEAR
 from unseam.prediction.region import network_shape, whole_of
 from unseam.resample import resampled
@@ -55,8 +56,13 @@ def load_base(path: str | Path) -> Base:
     Raises
     ------
     ModelFileError
-        If it is no model, or damaged.
+        If it is no model, or damaged, or the model of another program.
     """
+    if is_package(Path(path)):
+        raise ModelFileError(
+            f"{path} is a package of bioimage.io, which `unseam predict` takes and training does not; start "
+            "from a model.safetensors"
+        )
     file = find_model(path)
     net, header = load_network(file)
     digest = hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
