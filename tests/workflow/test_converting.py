@@ -264,3 +264,43 @@ def test_the_value_of_unknown_pixels_is_no_object_of_the_set(tmp_path: Path) -> 
             images=tmp_path / "images/some.tif",
             config=DataConfig(task="semantic", ignore=1),
         )
+
+
+def test_outlines_on_a_slide_are_converted_without_painting_it(tmp_path: Path) -> None:
+    corners = np.array([[0.0, 0], [0, 10**7], [10**7, 10**7], [10**7, 0]])
+    write_geojson(tmp_path / "slide.geojson", [Shape(1, (corners,)), Shape(2, (corners + 5,))])
+    convert(tmp_path / "slide.geojson", "rois", tmp_path / "slide.zip")
+    assert len(read_annotations(tmp_path / "slide.zip").shapes) == 2
+
+
+def test_objects_of_different_frames_do_not_overlap(tmp_path: Path) -> None:
+    film = np.stack([LABELS, LABELS])
+    write_tiff(tmp_path / "film.tif", film, axes="TYX")
+    convert(tmp_path / "film.tif", "geojson", tmp_path / "film.geojson")
+    said: list[str] = []
+    convert(
+        tmp_path / "film.geojson",
+        "labels",
+        tmp_path / "o.tif",
+        images=tmp_path / "film.tif",
+        listener=Listener(say=said.append),
+    )
+    assert "annotations: 6 outlines in 1 file" in said
+
+
+def test_a_series_keeps_its_empty_frames(tmp_path: Path) -> None:
+    film = np.stack([LABELS, np.zeros_like(LABELS)])
+    write_tiff(tmp_path / "film.tif", film, axes="TYX")
+    convert(tmp_path / "film.tif", "coco", tmp_path / "film.json")
+    images = json.loads((tmp_path / "film.json").read_text())["images"]
+    assert [one["file_name"] for one in images] == ["film_t000.tif", "film_t001.tif"]
+
+
+def test_what_is_no_single_sequence_is_refused(tmp_path: Path) -> None:
+    labels(tmp_path / "in", "a")
+    labels(tmp_path / "in", "b", LABELS[:2])
+    with pytest.raises(ShapeError, match="frames of 3 x 4 and of 2 x 4 pixels were given for"):
+        convert(tmp_path / "in", "ctc", tmp_path / "r")
+    write_tiff(tmp_path / "in/b.tif", np.stack([LABELS, LABELS]), axes="TYX", overwrite=True)
+    with pytest.raises(InputError, match=r"b\.tif is a series of 2 frames and one of 2 inputs, which become"):
+        convert(tmp_path / "in", "ctc", tmp_path / "r")

@@ -77,7 +77,8 @@ def convert_files(
     OutputExistsError
         Before anything is read, if an output exists and `overwrite` is false.
     InputError
-        If `to` is unknown, `out` does not fit it, or two inputs have one name.
+        If `to` is unknown, `out` does not fit it, two inputs have one name, or several of which one is a
+        series were to be one sequence of the challenge.
     UnseamError
         As the readers and writers of the kinds.
     """
@@ -90,7 +91,9 @@ def convert_files(
     for target in targets:
         refuse_existing(target, overwrite=overwrite)
     reads = marked_set(_read_all(items, config, listener), config)
-    meaning = understood(reads, config)
+    if to == "ctc":
+        _refuse_many_sequences(items, reads)
+    meaning = understood(reads, config, painted=to in ("labels", "ome-tiff", "ctc"))
     for line in meaning.lines:
         listener.say(line)
     unknown = unknown_value(reads, meaning, config) if to in ("labels", "ome-tiff") else None
@@ -169,6 +172,17 @@ def _read_all(items: Sequence[_Item], config: DataConfig, listener: Listener) ->
         reads.append(read_labelled(item.path, item.image, item.within, config, listener.say))
         countdown.done(done, item.name)
     return reads
+
+
+def _refuse_many_sequences(items: Sequence[_Item], reads: Sequence[Labelled]) -> None:
+    """Raise where a series is one of several inputs: the files of a folder are the frames of one sequence."""
+    for item, one in zip(items, reads, strict=True):
+        count = one.extent.count if one.extent is not None else 1
+        if len(items) > 1 and count > 1:
+            raise InputError(
+                f"{item.path} is a series of {count} frames and one of {len(items)} inputs, which become one "
+                "sequence of the challenge; convert each on its own"
+            )
 
 
 def _write_values(

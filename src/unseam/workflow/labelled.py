@@ -98,8 +98,15 @@ def marked_set(reads: Sequence[Labelled], config: DataConfig) -> list[Labelled]:
     return [replace(one, frames=tuple(next(frames) for _ in one.frames)) for one in reads]
 
 
-def understood(reads: Sequence[Labelled], config: DataConfig) -> Meaning:
+def understood(reads: Sequence[Labelled], config: DataConfig, *, painted: bool) -> Meaning:
     """What a set from `marked_set` means.
+
+    Parameters
+    ----------
+    reads : sequence of Labelled
+    config : DataConfig
+    painted : bool
+        Whether annotations are to become label images.
 
     Raises
     ------
@@ -107,8 +114,9 @@ def understood(reads: Sequence[Labelled], config: DataConfig) -> Meaning:
         As `meaning_of`.
     """
     arrays = [frame for one in reads for frame in one.frames]
-    drawn = [Drawn(one.drawn.shapes, _plane(one), one.path) for one in reads if one.drawn is not None]
-    return meaning_of(arrays, drawn, config)
+    painted = painted and all(one.extent is not None for one in reads)
+    drawn = [frame for one in reads for frame in _drawn(one)]
+    return meaning_of(arrays, drawn, config, painted=painted)
 
 
 def unknown_value(reads: Sequence[Labelled], meaning: Meaning, config: DataConfig) -> int | None:
@@ -194,8 +202,9 @@ def to_shapes(one: Labelled, meaning: Meaning) -> Annotations:
     ShapeError
         If the labels are of a volume.
     """
+    count = one.extent.count if one.extent is not None and one.extent.count > 1 else None
     if one.drawn is not None:
-        return replace(one.drawn, size=None if one.extent is None else _plane(one))
+        return replace(one.drawn, size=None if one.extent is None else _plane(one), frames=count)
     if one.frames[0].ndim != 2:
         raise ShapeError(f"{one.path} is a volume, and outlines are 2-D; convert to labels, ome-tiff or ctc")
     pictures = one.image.frames() if one.image else [None] * len(one.frames)
@@ -208,7 +217,19 @@ def to_shapes(one: Labelled, meaning: Meaning) -> Annotations:
         frame = number if len(one.frames) > 1 else None
         for shape, name in zip(with_measurements(outlines(labels), table.columns), names, strict=True):
             shapes.append(replace(shape, class_name=name, frame=frame))
-    return Annotations(tuple(shapes), _plane(one), one.path)
+    return Annotations(tuple(shapes), _plane(one), one.path, frames=count)
+
+
+def _drawn(one: Labelled) -> Iterator[Drawn]:
+    """The shapes of each frame, which overlap with those of their own frame alone; of an image all."""
+    if one.drawn is None:
+        return
+    single, plane = one.extent is not None and one.extent.count == 1, _plane(one)
+    frames: dict[int | None, list[Shape]] = {}
+    for shape in one.drawn.shapes:
+        frames.setdefault(None if single else shape.frame, []).append(shape)
+    for shapes in frames.values() or [[]]:
+        yield Drawn(tuple(shapes), plane, one.path)
 
 
 def _extent(drawn: Annotations, image: Image | None) -> Extent | None:

@@ -143,7 +143,9 @@ def understand(truths: Sequence[Truth], names: Sequence[str], config: DataConfig
     return Understood(labels, coding, meaning.lines)
 
 
-def meaning_of(arrays: Sequence[NDArray[Any]], drawn: Sequence[Drawn], config: DataConfig) -> Meaning:
+def meaning_of(
+    arrays: Sequence[NDArray[Any]], drawn: Sequence[Drawn], config: DataConfig, *, painted: bool = True
+) -> Meaning:
     """What the labels of a set mean.
 
     Parameters
@@ -151,8 +153,10 @@ def meaning_of(arrays: Sequence[NDArray[Any]], drawn: Sequence[Drawn], config: D
     arrays : sequence of ndarray
         Its label images, from `marked`.
     drawn : sequence of Drawn
-        Its annotations.
+        Its annotations, frame by frame.
     config : DataConfig
+    painted : bool
+        Whether annotations are to be painted, so that it is worth saying what overlaps.
 
     Raises
     ------
@@ -165,7 +169,7 @@ def meaning_of(arrays: Sequence[NDArray[Any]], drawn: Sequence[Drawn], config: D
     images = recognise_coding(arrays, task=task, ignore=IGNORE) if arrays else None
     classes = chosen_classes(drawn, config) if drawn else ()
     shapes = coding_of(drawn, task, classes) if drawn else None
-    said = [describe_drawn(drawn)] if drawn else []
+    said = [describe_drawn(drawn, painted=painted)] if drawn else []
     codings = [coding.reason for coding in (images, shapes) if coding is not None]
     return Meaning(images, shapes, classes, (*said, *codings))
 
