@@ -107,7 +107,7 @@ def _sentence(text: str) -> str:
 
 
 def _code(value: object) -> str:
-    return f"`{value}`".replace("|", r"\|")
+    return f"<code>{html.escape(str(value))}</code>".replace("|", "&#124;")
 
 
 def _cell(text: str) -> str:

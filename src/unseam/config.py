@@ -181,6 +181,9 @@ class ObjectConfig(Section):
         None, "probability above which the parts of one object are told apart; 0 is never", low=0, high=1
     )
     split_size: int | None = setting(None, "pixels that each such part has at least", low=1)
+    split_grow: int = setting(
+        16, "steps of one pixel that such parts grow over the rest of their object, at most", low=0
+    )
     min_size: int | None = setting(None, "objects below this many pixels are removed", low=0)
     fill_holes: bool = setting(True, "fill the holes of objects")
     grow: int | None = setting(

@@ -33,6 +33,7 @@ def to_labels(probabilities: NDArray[np.float32], task: str, objects: ObjectConf
         low_threshold=objects.low_threshold or 0.0,
         split=split_of(objects),
         split_size=objects.split_size or 1,
+        split_grow=objects.split_grow,
     )
 
 

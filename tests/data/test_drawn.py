@@ -136,3 +136,16 @@ def test_images_of_another_size_and_volumes_are_refused() -> None:
 def test_errors_of_painting_name_the_file() -> None:
     with pytest.raises(LabelError, match=r"a\.zip: shape 1 and 1 more lie in one pixel"):
         paint(drawn(point(1.5), point(1.6, 2)))
+
+
+def test_nothing_is_painted_where_that_was_not_asked_for() -> None:
+    slide = Drawn((row(0, 3), row(2, 4, 2)), (10**7, 10**7), FILE)
+    assert describe_drawn([slide], painted=False) == "annotations: 2 outlines in 1 file"
+    for paints in (lambda: describe_drawn([slide]), lambda: paint(slide)):
+        with pytest.raises(LabelError, match=r"a\.zip: labels of 10000000 x 10000000 pixels take 372,529"):
+            paints()
+
+
+def test_a_series_may_have_frames_without_shapes() -> None:
+    assert frames_of(Annotations((row(0, 1, frame=2),))) == 3
+    assert frames_of(Annotations((row(0, 1, frame=2),), frames=5)) == 5

@@ -143,10 +143,21 @@ def test_parts_by_hand(split: float, part_size: int, expected: str) -> None:
     np.testing.assert_array_equal(labels, array(expected))
 
 
-def test_parts_reach_eight_pixels_and_grow_on_from_there() -> None:
+@pytest.mark.parametrize("times", [1, 2, 4])
+def test_divided_objects_keep_their_area_at_any_scale(times: int) -> None:
+    """Two soft discs, closer than their edges are wide; sizes scaled as `objects_at` does."""
+    y, x = np.mgrid[: 40 * times, : 60 * times] / times
+    foreground = np.maximum(*(np.exp(-((y - 20) ** 2 + (x - c) ** 2) / 150) for c in (21, 39)))
+    how: dict[str, Any] = {"threshold": 0.3, "min_size": 10, "grow_pixels": 0}
+    divided = instances.segment(foreground, split=0.8, split_size=9, split_grow=16 * times, **how)
+    assert divided.max() == 2 and instances.segment(foreground, **how).max() == 1
+    assert np.count_nonzero(divided) > 0.98 * np.count_nonzero(foreground > 0.3)
+
+
+def test_parts_reach_as_far_as_asked_and_grow_on_from_there() -> None:
     line = np.full((1, 24), 0.6)
     line[0, [0, 23]] = 0.9
-    how = {"threshold": 0.5, "min_size": 0, "split": 0.8}
+    how = {"threshold": 0.5, "min_size": 0, "split": 0.8, "split_grow": 8}
     labels = instances.segment(line, grow_pixels=0, **how)
     np.testing.assert_array_equal(labels, array("1" * 9 + "." * 6 + "2" * 9))
     np.testing.assert_array_equal(

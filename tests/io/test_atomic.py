@@ -12,7 +12,7 @@ import pytest
 import tifffile
 
 from unseam.errors import ConfigError, OutputError, OutputExistsError
-from unseam.io.atomic import refuse_both, refuse_existing, replacing
+from unseam.io.atomic import put_over, refuse_both, refuse_existing, replacing
 from unseam.io.images import write_tiff
 
 
@@ -133,3 +133,22 @@ def test_continuing_and_replacing_exclude_each_other() -> None:
     refuse_both(resume=False, overwrite=True)
     with pytest.raises(ConfigError, match="--resume goes on with a run and --overwrite replaces it; give"):
         refuse_both(resume=True, overwrite=True)
+
+
+def test_what_is_made_takes_the_place_of_what_was_there(tmp_path: Path) -> None:
+    for name, content in (("made", "new"), ("out", "old")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / content).touch()
+    put_over(tmp_path / "made", tmp_path / "out")
+    assert names(tmp_path) == ["out"] and names(tmp_path / "out") == ["new"]
+    (tmp_path / "file").write_text("new")
+    put_over(tmp_path / "file", tmp_path / "other")
+    assert names(tmp_path) == ["other", "out"]
+
+
+def test_what_was_there_stays_where_nothing_was_made(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/old").touch()
+    with pytest.raises(OSError, match="made"):
+        put_over(tmp_path / "made", tmp_path / "out")
+    assert names(tmp_path) == ["out"] and names(tmp_path / "out") == ["old"]

@@ -222,3 +222,85 @@ def test_inputs_that_cannot_be_converted_are_refused(tmp_path: Path) -> None:
     write_png(tmp_path / "tiny.png", np.zeros((1, 1), np.uint8))
     with pytest.raises(LabelError, match="shape 2 lies outside the image of 1 x 1 pixels"):
         convert(tmp_path / "a.geojson", "labels", tmp_path / "e.tif", images=tmp_path / "tiny.png")
+
+
+def test_scribbles_have_a_background_of_their_own(tmp_path: Path) -> None:
+    scribbles = labels(tmp_path, "s", np.array([[1, 1, 0, 2], [0, 0, 0, 2], [3, 3, 0, 0]], np.int32))
+    config = DataConfig(task="instances", background=1)
+    said: list[str] = []
+    convert(scribbles, "labels", tmp_path / "o.tif", config=config, listener=Listener(say=said.append))
+    values = [[0, 0, 255, 2], [255, 255, 255, 2], [3, 3, 255, 255]]
+    assert read_labels(tmp_path / "o.tif").data[0].tolist() == values
+    assert "unknown pixels are 255; train with --ignore 255" in said
+    convert(scribbles, "geojson", tmp_path / "o.geojson", config=config)
+    assert [shape.id for shape in read_annotations(tmp_path / "o.geojson").shapes] == [2, 3]
+    convert(scribbles, "ctc", tmp_path / "r", config=config)
+    assert tifffile.imread(tmp_path / "r/mask000.tif").tolist() == [[0, 0, 0, 1], [0, 0, 0, 1], [2, 2, 0, 0]]
+
+
+def test_the_value_of_unknown_pixels_is_no_object_of_the_set(tmp_path: Path) -> None:
+    many = np.arange(1, 301, dtype=np.int32).reshape(20, 15).repeat(3, axis=0)
+    labels(tmp_path / "in", "many", many)
+    corners = np.array([[0.0, 0], [0, 1], [1, 1], [1, 0]])
+    some = [Shape(1, (corners,)), Shape(2, (corners + 1,), class_name="Ignore*")]
+    write_geojson(tmp_path / "in/some.geojson", some)
+    for name, array in (("many", many), ("some", LABELS)):
+        labels(tmp_path / "images", name, array)
+    said: list[str] = []
+    options = {"images": tmp_path / "images", "listener": Listener(say=said.append)}
+    convert(tmp_path / "in", "labels", tmp_path / "out", **options)
+    assert "unknown pixels are 65535; train with --ignore 65535" in said
+    np.testing.assert_array_equal(read_labels(tmp_path / "out/many.tif").data[0], many)
+    assert read_labels(tmp_path / "out/some.tif").data[0, 1, 1] == 65535
+    for ignore, what in ((1, "an object"), (0, "background")):
+        config = DataConfig(task="instances", ignore=ignore)
+        with pytest.raises(LabelError, match=rf"to be {ignore} by --ignore, and so is {what} of the annot"):
+            convert(tmp_path / "in", "labels", tmp_path / "out2", **options, config=config)
+    with pytest.raises(LabelError, match="to be 1 by --ignore, and so is a class of the annotations"):
+        convert(
+            tmp_path / "in/some.geojson",
+            "labels",
+            tmp_path / "o.tif",
+            images=tmp_path / "images/some.tif",
+            config=DataConfig(task="semantic", ignore=1),
+        )
+
+
+def test_outlines_on_a_slide_are_converted_without_painting_it(tmp_path: Path) -> None:
+    corners = np.array([[0.0, 0], [0, 10**7], [10**7, 10**7], [10**7, 0]])
+    write_geojson(tmp_path / "slide.geojson", [Shape(1, (corners,)), Shape(2, (corners + 5,))])
+    convert(tmp_path / "slide.geojson", "rois", tmp_path / "slide.zip")
+    assert len(read_annotations(tmp_path / "slide.zip").shapes) == 2
+
+
+def test_objects_of_different_frames_do_not_overlap(tmp_path: Path) -> None:
+    film = np.stack([LABELS, LABELS])
+    write_tiff(tmp_path / "film.tif", film, axes="TYX")
+    convert(tmp_path / "film.tif", "geojson", tmp_path / "film.geojson")
+    said: list[str] = []
+    convert(
+        tmp_path / "film.geojson",
+        "labels",
+        tmp_path / "o.tif",
+        images=tmp_path / "film.tif",
+        listener=Listener(say=said.append),
+    )
+    assert "annotations: 6 outlines in 1 file" in said
+
+
+def test_a_series_keeps_its_empty_frames(tmp_path: Path) -> None:
+    film = np.stack([LABELS, np.zeros_like(LABELS)])
+    write_tiff(tmp_path / "film.tif", film, axes="TYX")
+    convert(tmp_path / "film.tif", "coco", tmp_path / "film.json")
+    images = json.loads((tmp_path / "film.json").read_text())["images"]
+    assert [one["file_name"] for one in images] == ["film_t000.tif", "film_t001.tif"]
+
+
+def test_what_is_no_single_sequence_is_refused(tmp_path: Path) -> None:
+    labels(tmp_path / "in", "a")
+    labels(tmp_path / "in", "b", LABELS[:2])
+    with pytest.raises(ShapeError, match="frames of 3 x 4 and of 2 x 4 pixels were given for"):
+        convert(tmp_path / "in", "ctc", tmp_path / "r")
+    write_tiff(tmp_path / "in/b.tif", np.stack([LABELS, LABELS]), axes="TYX", overwrite=True)
+    with pytest.raises(InputError, match=r"b\.tif is a series of 2 frames and one of 2 inputs, which become"):
+        convert(tmp_path / "in", "ctc", tmp_path / "r")

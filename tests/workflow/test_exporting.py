@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
+from safetensors.torch import load_file
 from tests.tiny import samples, trained_run, untrained
 
 from unseam.errors import InputError, ModelFileError, OutputExistsError
 from unseam.fingerprint import fingerprint
+from unseam.prediction import load_model
 from unseam.workflow.exporting import About, _image_of, export_model, in_words
 from unseam.workflow.listener import SILENT, Listener, Step
 
@@ -39,6 +42,14 @@ def test_a_run_becomes_onnx_and_it_is_told(run: Path, tmp_path: Path) -> None:
         "y 18 + 2 n, x 18 + 2 n pixels in; 8, 8 fewer out on each side",
     ]
     assert said[-1].startswith("its probabilities differ from PyTorch's by at most ")
+
+
+def test_a_model_of_half_the_size_gives_next_to_the_same(run: Path, tmp_path: Path) -> None:
+    written = export_model(run, tmp_path / "half.safetensors", to="safetensors", listener=SILENT)
+    kernels = load_file(written.files[0])["down.0.0.weight"]
+    assert kernels.dtype == torch.bfloat16
+    assert 1e-6 < written.difference < 0.05  # 8 bits of mantissa
+    assert load_model(written.files[0]).header.task == "instances"
 
 
 @pytest.mark.parametrize(("dims", "channels", "shape"), [(2, 3, (3, 272, 272)), (3, 1, (1, 32, 32, 32))])

@@ -96,7 +96,7 @@ def test_images_of_another_pixel_size_are_rescaled(run: Path, tmp_path: Path) ->
     assert fp is not None and own is not None and fp.shape_max == (64, 64)
     assert fp.diameter_median == pytest.approx(own.diameter_median, rel=0.2)
     assert model.header.spacing == (0.5, 0.5)
-    assert any("2 of 2 images are rescaled to 0.5 x 0.5 µm" in line for line in said)
+    assert any("2 of 2 images are rescaled to the 0.5 x 0.5 µm of" in line for line in said)
 
 
 def test_labels_are_rescaled_to_the_pixel_a_new_centre_lies_in(run: Path, tmp_path: Path) -> None:
@@ -107,6 +107,41 @@ def test_labels_are_rescaled_to_the_pixel_a_new_centre_lies_in(run: Path, tmp_pa
     model = tuned([Sample("a", image, labels)], tmp_path / "out", run, pixel_size=0.25)
     fp = model.header.fingerprint
     assert fp is not None and fp.class_frequencies[1] == (8 * 8 + 20 * 20) / 64**2
+
+
+def test_objects_of_another_size_are_brought_to_what_the_model_finds(run: Path, tmp_path: Path) -> None:
+    """A model without pixel size that finds diameters: cells twice as large are halved."""
+    net, header = load_network(run / "model.safetensors")
+    header = replace(header, spacing=None, diameters=(4.0, 40.0), segments="cells", license="CC0")
+    save_model(tmp_path / "base.safetensors", net.state_dict(), header, overwrite=False)
+    large = [
+        replace(
+            s,
+            image=s.image.repeat(2, axis=1).repeat(2, axis=2),
+            labels=s.labels.repeat(2, axis=0).repeat(2, axis=1),
+            spacing=None,
+        )
+        for s in samples(2)
+    ]
+    listener, said = lines()
+    found = tuned(large, tmp_path / "out", tmp_path / "base.safetensors", listener=listener).header
+    assert any(line.startswith("object size: images are rescaled 0.") for line in said)
+    assert found.fingerprint is not None and found.fingerprint.shape_max[0] in range(56, 73)
+    assert (found.diameters, found.segments) == ((4.0, 40.0), "cells") and found.license.endswith(": CC0")
+    same = tuned(samples(2), tmp_path / "same", tmp_path / "base.safetensors").header
+    assert same.fingerprint is not None and same.fingerprint.shape_max == (64, 64)
+
+
+def test_what_is_asked_for_counts_where_it_is_the_usual_too(run: Path) -> None:
+    base = load_base(run)
+    other = replace(base, header=replace(base.header, normalization=Normalization("zscore")))
+    given = {"data": {"normalization": "percentile"}}
+    with pytest.raises(ConfigError, match=r"data.normalization is percentile and .* has zscore"):
+        configured_for(other, configure("default", given, {}), given)
+    assert configured_for(other, Config(), {}).data.normalization == "zscore"
+    plain = replace(base, header=replace(base.header, network=replace(base.header.network, batch_norm=False)))
+    with pytest.raises(ConfigError, match=r"network.batch_norm is True and .* has False"):
+        configured_for(plain, Config(), {"network": {"batch_norm": True}})
 
 
 def test_a_head_of_more_classes_keeps_those_there_are(run: Path) -> None:

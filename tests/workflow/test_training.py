@@ -122,7 +122,7 @@ def test_the_model_says_what_it_was_trained_on(run: Path) -> None:
     summary = header.training
     assert (summary["preset"], summary["seed"], summary["iterations"]) == ("default", 0, 6)
     assert set(summary["held_out_scores"]) == {"ap", "ap50", "dice"} and summary["seconds"] > 0
-    assert summary["chosen_on_them"] == ["model", "threshold", "low_threshold", "grow", "split"]
+    assert summary["chosen_on_them"] == ["model", "threshold", "low_threshold", "grow"]
     assert (summary["images_learned_from"], summary["images_held_out"]) == (3, 1)
     (fact,) = (value for name, value in about_run(run)["headline"] if name == "trained on")
     assert fact.startswith("3 images, and 1 held out to choose the best model; ")
@@ -139,7 +139,7 @@ def test_the_configuration_written_is_the_one_decided(run: Path) -> None:
 def test_what_was_left_open_is_left_open_in_the_configuration_written(run: Path, tmp_path: Path) -> None:
     assert set(read_toml(run / "config.toml")["objects"]) == {"min_size", "split_size", "fill_holes"}
     again = trained(CELLS, tmp_path / "again", settings=read_toml(run / "config.toml"), iterations=None)
-    assert again.header.training["chosen_on_them"] == ["model", "threshold", "low_threshold", "grow", "split"]
+    assert again.header.training["chosen_on_them"] == ["model", "threshold", "low_threshold", "grow"]
     trained(CELLS, tmp_path / "set", settings=settings(objects={"grow": 2}), iterations=1)
     assert set(read_toml(tmp_path / "set/config.toml")["objects"]) == {
         "min_size",
@@ -204,7 +204,7 @@ def test_rows_can_be_taken_from_a_csv_file_only(tmp_path: Path) -> None:
 
 
 def test_what_is_set_for_objects_is_not_chosen_anew(tmp_path: Path) -> None:
-    given = {"threshold": 0.37, "low_threshold": 0.21, "grow": 3, "split": 0.0}
+    given = {"threshold": 0.37, "low_threshold": 0.21, "grow": 3}
     said: list[str] = []
     model = trained(CELLS, tmp_path / "all", settings=settings(objects=given), listener=Listener(said.append))
     assert {name: getattr(model.header.objects, name) for name in given} == given
@@ -212,7 +212,6 @@ def test_what_is_set_for_objects_is_not_chosen_anew(tmp_path: Path) -> None:
     listener = Listener(said.append)
     one = trained(CELLS, tmp_path / "one", settings=settings(objects={"grow": 3}), listener=listener).header
     chosen = f"threshold {one.objects.threshold:g}, low_threshold {one.objects.low_threshold:g}"
-    chosen += f", split {one.objects.split:g}"
     assert one.objects.grow == 3
     assert any(line.endswith(f" (chosen on them: the model, {chosen})") for line in said)
 
@@ -240,7 +239,7 @@ def test_of_a_single_large_image_a_part_is_held_out(tmp_path: Path) -> None:
     (one,) = samples(1, size=256)
     header = trained([one], tmp_path, listener=Listener(said.append)).header
     assert "images: 1 to learn from, y 218 to 255 of image000 held out to choose the best model" in said
-    assert header.training["chosen_on_them"] == ["model", "threshold", "low_threshold", "grow", "split"]
+    assert header.training["chosen_on_them"] == ["model", "threshold", "low_threshold", "grow"]
     assert (header.training["images_learned_from"], header.training["images_held_out"]) == (1, 0)
     assert trained_on(header) == ("1 image, and y 218 to 255 of image000 held out to choose the best model")
     assert not any(line.startswith("warning: fewer than") for line in said)

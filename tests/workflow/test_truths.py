@@ -196,6 +196,24 @@ def test_truths_of_two_kinds_cannot_be_classes(tmp_path: Path) -> None:
     write_png(labels / "b.png", np.eye(6, 8, dtype=np.uint8))
     assert evaluate_files(labels, tmp_path / "pred", listener=SILENT).n_images == 2
     with pytest.raises(
-        PairingError, match=r"some truths are annotations, .* give one kind for --task semantic"
+        PairingError, match=r"some labels are annotations, .* give one kind for --task semantic"
     ):
         evaluate_files(labels, tmp_path / "pred", config=DataConfig(task="semantic"), listener=SILENT)
+
+
+def test_names_against_numbers_cannot_be_classes(tmp_path: Path) -> None:
+    _, named = drawn(tmp_path, square(0, 0, class_name="b"), square(3, 3, 2, 2, class_name="a"))
+    write_png(tmp_path / "numbers" / "a.png", np.eye(6, 8, dtype=np.uint8))
+    for true, pred in ((named, tmp_path / "numbers"), (tmp_path / "numbers", named)):
+        with pytest.raises(PairingError, match="classes have names, others images, whose classes have num"):
+            evaluate_files(true, pred, config=DataConfig(task="semantic"), listener=SILENT)
+
+
+def test_few_numbers_are_objects_where_the_other_side_is_drawn(tmp_path: Path) -> None:
+    """By their values alone, 1 and 2 in two places each, they would pass for classes."""
+    _, named = drawn(tmp_path, square(0, 0, class_name="a"), square(3, 3, 2, 2, class_name="a"))
+    numbers = np.zeros((6, 8), np.uint8)
+    numbers[0, 0], numbers[0, 7], numbers[5, 0], numbers[5, 7] = 1, 1, 2, 2
+    write_png(tmp_path / "numbers" / "a.png", numbers)
+    scored = evaluate_files(tmp_path / "numbers", named, listener=SILENT)
+    assert scored.classes is None and (scored.n_true, scored.n_pred) == (2, 2)

@@ -47,7 +47,7 @@ def of_images(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="how probabilities become objects, as objects.threshold=0.6; also low_threshold, grow, "
-        "split, split_size, min_size, fill_holes (default: as chosen in training)",
+        "split, split_size, split_grow, min_size, fill_holes (default: as chosen in training)",
     )
     command.add_argument("--axes", help="axes of images whose file does not state them, as TYX or ZYX")
     command.add_argument(

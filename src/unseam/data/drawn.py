@@ -17,7 +17,7 @@ from unseam.data.sample import IGNORE
 from unseam.errors import LabelError, ShapeError
 from unseam.io.annotations.ignored import is_ignored
 from unseam.io.annotations.points import draw_points
-from unseam.io.annotations.rasterise import outside, rasterise
+from unseam.io.annotations.rasterise import outside, rasterise, too_large
 from unseam.io.annotations.record import Annotations, Shape, in_words
 from unseam.io.images import Image
 
@@ -51,7 +51,8 @@ class Extent:
 
 def frames_of(annotations: Annotations) -> int:
     """How many frames a series has at least."""
-    return 1 + max((shape.frame or 0 for shape in annotations.shapes), default=0)
+    reached = 1 + max((shape.frame or 0 for shape in annotations.shapes), default=0)
+    return max(annotations.frames or 1, reached)
 
 
 def extent_of(image: Image) -> Extent:
@@ -144,10 +145,13 @@ def paint(drawn: Drawn, names: Sequence[str] | None = None, disk: Disk | None = 
             ring=disk.ring,
             unknown=IGNORE,
         )
-        unknown = rasterise([Shape(1, one.rings) for one in drawn.shapes if is_ignored(one)], drawn.size)
+        ignored = [Shape(1, one.rings) for one in drawn.shapes if is_ignored(one)]
+        if ignored:
+            labels[rasterise(ignored, drawn.size) > 0] = IGNORE
     except LabelError as error:
         raise LabelError(f"{drawn.source}: {error}") from None
-    labels[unknown > 0] = IGNORE
+    except MemoryError:
+        raise LabelError(f"{drawn.source}: {too_large(drawn.size)}") from None
     return labels
 
 
@@ -181,8 +185,20 @@ def coding_of(drawn: Sequence[Drawn], task: Task, names: Sequence[str]) -> Codin
     return Coding("classes", tuple(range(len(named) + 1)), len(named) + 1, reason)
 
 
-def describe_drawn(drawn: Sequence[Drawn]) -> str:
-    """What was understood of annotations, in one line."""
+def describe_drawn(drawn: Sequence[Drawn], *, painted: bool = True) -> str:
+    """What was understood of annotations, in one line.
+
+    Parameters
+    ----------
+    drawn : sequence of Drawn
+    painted : bool
+        Whether they are to be painted; what that loses is then counted, which paints them.
+
+    Raises
+    ------
+    LabelError
+        If labels do not fit into memory.
+    """
     shapes = [one for each in drawn for one in each.shapes]
     kinds = Counter(_kind(one) for one in shapes)
     classes = Counter(one.class_name for one in shapes if one.class_name and not is_ignored(one))
@@ -193,7 +209,9 @@ def describe_drawn(drawn: Sequence[Drawn]) -> str:
         line += f"; classes {', '.join(f'{name} {count:,}' for name, count in classes.most_common(6))}"
         line += ", ..." if len(classes) > 6 else ""
     cut = sum(len(outside(each.shapes, each.size)) for each in drawn)
-    overlapping, lost = (sum(counts) for counts in zip(*map(_conflicts, drawn), strict=True))
+    overlapping, lost = (
+        (sum(counts) for counts in zip(*map(_conflicts, drawn), strict=True)) if painted else (0, 0)
+    )
     for count, what in (
         (cut, "reach beyond their image and are cut off there"),
         (overlapping, "overlap, and the later one of the file counts"),
@@ -207,10 +225,15 @@ def _conflicts(drawn: Drawn) -> tuple[int, int]:
     """How many outlines overlap with others, and how many have no pixel: too small, or all painted over."""
     areas = [one for one in drawn.shapes if not (one.is_point or is_ignored(one))]
     numbered = [Shape(number, one.rings) for number, one in enumerate(areas, start=1)]
-    forth, back = rasterise(numbered, drawn.size), rasterise(numbered[::-1], drawn.size)
-    differing = forth != back
-    left = np.count_nonzero(np.bincount(forth.ravel(), minlength=len(areas) + 1)[1:])
-    return len(np.unique([forth[differing], back[differing]])), len(areas) - int(left)
+    try:
+        forth, back = rasterise(numbered, drawn.size), rasterise(numbered[::-1], drawn.size)
+        differing = forth != back
+        left = np.count_nonzero(np.bincount(forth.ravel(), minlength=len(areas) + 1)[1:])
+        return len(np.unique([forth[differing], back[differing]])), len(areas) - int(left)
+    except LabelError as error:
+        raise LabelError(f"{drawn.source}: {error}") from None
+    except MemoryError:
+        raise LabelError(f"{drawn.source}: {too_large(drawn.size)}") from None
 
 
 def _kind(shape: Shape) -> str:

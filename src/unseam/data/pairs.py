@@ -128,7 +128,7 @@ def _members(path: str | Path, lister: Lister) -> Members:
     files = lister(path)
     if len(files) == 1 and Path(path).is_file():
         names = images_named(files[0])
-        if len(names) > 1:
+        if names:
             _refuse_equal_stems([Path(name) for name in names])
             return {Path(name): files[0] for name in names}
     return {file: file for file in files}

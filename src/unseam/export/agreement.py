@@ -42,7 +42,9 @@ class Written:
     notes: tuple[str, ...] = ()
 
 
-def largest_difference(model: Model, run: Run, *, on_step: OnStep = nobody) -> float:
+def largest_difference(
+    model: Model, run: Run, *, tolerance: float = TOLERANCE, on_step: OnStep = nobody
+) -> float:
     """Compare an exported network with its model, on random tiles of several valid sizes.
 
     Returns
@@ -53,7 +55,7 @@ def largest_difference(model: Model, run: Run, *, on_step: OnStep = nobody) -> f
     Raises
     ------
     OutputError
-        If it is more than `TOLERANCE`, or not a number.
+        If it is more than `tolerance`, or not a number.
     """
     expected_of, rng = model.tile_function("none"), np.random.default_rng(0)
     shapes, largest = _shapes(model), 0.0
@@ -61,18 +63,18 @@ def largest_difference(model: Model, run: Run, *, on_step: OnStep = nobody) -> f
         tiles = rng.standard_normal(shape, dtype=np.float32)
         expected = np.stack([expected_of(tile) for tile in tiles])
         difference = float(np.abs(run(tiles) - expected).max())
-        refuse_difference(difference)
+        refuse_difference(difference, tolerance)
         largest = max(largest, difference)
         on_step(number, len(shapes))
     return largest
 
 
-def refuse_difference(difference: float) -> None:
-    """Raise `OutputError` if a probability differs by more than `TOLERANCE`, or by NaN."""
-    if not difference <= TOLERANCE:
+def refuse_difference(difference: float, tolerance: float = TOLERANCE) -> None:
+    """Raise `OutputError` if a probability differs by more than `tolerance`, or by NaN."""
+    if not difference <= tolerance:
         raise OutputError(
             f"the exported model differs from PyTorch by {difference:.1e} in a probability, where at most "
-            f"{TOLERANCE:.0e} was expected; nothing was written: please report it"
+            f"{tolerance:.0e} was expected; nothing was written: please report it"
         )
 
 

@@ -23,8 +23,6 @@ REST = -2
 """What is left of a core that was divided, before its parts grow over it."""
 SHARE = 0.3
 """Size of a part that counts, of that of the largest part of its core."""
-REACH = 8
-"""Pixels that parts grow over the rest: what lies between two thresholds is a few pixels wide."""
 
 
 def divide(cores: Mask, parts: Mask, part_size: int) -> Labels:

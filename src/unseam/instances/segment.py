@@ -12,7 +12,7 @@ from unseam.instances.components import label_components
 from unseam.instances.holes import fill_holes
 from unseam.instances.labels import Labels
 from unseam.instances.numbering import number_in_raster_order
-from unseam.instances.parts import REACH, REST, divide
+from unseam.instances.parts import REST, divide
 from unseam.instances.shapes import check_steps, grow_into, remove_small
 
 
@@ -26,6 +26,7 @@ def segment(
     low_threshold: float = 0.0,
     split: float = 0.0,
     split_size: int = 1,
+    split_grow: int = 16,
 ) -> Labels:
     """Return the objects of a foreground probability map, numbered in raster order.
 
@@ -49,6 +50,8 @@ def segment(
         where it is not above `threshold`.
     split_size : int
         Pixels that each of these parts must have; one below 0.3 of the largest does not count either.
+    split_grow : int
+        Pixels that they grow over the rest of their object; between two thresholds lie few.
 
     Returns
     -------
@@ -66,7 +69,7 @@ def segment(
     -----
     The order is threshold, components, parts, grow, remove small, fill holes, number:
 
-    * parts grow over the rest of their object first, by `parts.REACH` steps at most, so that each keeps what
+    * parts grow over the rest of their object first, by `split_grow` steps at most, so that each keeps what
       lay next to it;
     * components before growing: grown pixels carry the number of their object, so growing never merges;
     * sizes are counted after growing, because these are the objects that the user sees and measures;
@@ -84,7 +87,7 @@ def segment(
     cores, within = np.asarray(foreground > threshold), np.asarray(foreground > low_threshold)
     if split > threshold:
         labels = divide(cores, np.asarray(foreground > split), split_size)
-        labels = grow_into(labels, labels == REST, REACH)
+        labels = grow_into(labels, labels == REST, check_steps(split_grow))
     else:
         labels = label_components(cores)
     free = (labels == REST) | ((labels == 0) & (within | (low_threshold == 0)))

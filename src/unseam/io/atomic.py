@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -67,6 +68,27 @@ def replacing(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # the folder may not even exist
             temporary.unlink(missing_ok=True)
+
+
+def put_over(made: Path, target: Path) -> None:
+    """Rename a finished file or folder to `target`; a folder there goes when the new one stands.
+
+    Raises
+    ------
+    OSError
+        If it cannot be renamed; what was there is there still.
+    """
+    old = made.with_name(f"{made.name}.old")  # beside what is temporary, never beside the user's files
+    there = target.is_dir()
+    if there:
+        os.replace(target, old)
+    try:
+        os.replace(made, target)
+    except OSError:
+        if there:
+            os.replace(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:

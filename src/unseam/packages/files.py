@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import stat
 import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, NoReturn
 
 from unseam.errors import ModelFileError
+from unseam.io.unzipping import UNZIPPING
 
 DESCRIPTIONS: Final = ("rdf.yaml", "bioimageio.yaml", "rdf.yml", "bioimageio.yml")
 YAML_SUFFIXES: Final = (".yaml", ".yml")
@@ -78,8 +78,8 @@ class Files:
             raise ModelFileError(
                 f"{self.path} names {name}, which is not in it; download the package again"
             ) from None
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
-            raise ModelFileError(  # a RuntimeError is a password, or a method of packing that is not known
+        except UNZIPPING as error:
+            raise ModelFileError(
                 f"{name} in {self.path} cannot be unpacked ({error}); download the package again"
             ) from error
 
@@ -130,7 +130,7 @@ def open_files(path: Path) -> Files:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except UNZIPPING as error:
         raise ModelFileError(
             f"{path} is no zip archive, or is cut short ({error}); download the package again"
         ) from error

@@ -144,6 +144,7 @@ def objects_at(objects: ObjectConfig, zoom: Sequence[float]) -> ObjectConfig:
         grow=grow and max(1, round(grow / mean)),
         min_size=size and max(1, round(size / math.prod(zoom))),
         split_size=part and max(1, round(part / math.prod(zoom))),
+        split_grow=math.ceil(objects.split_grow / mean),
     )
 
 

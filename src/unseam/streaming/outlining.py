@@ -54,7 +54,8 @@ def write_outlined(
         columns = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0].columns}
         frame = job.frame if job.series else None
         shapes += [replace(shape, frame=frame) for shape in with_measurements(found, columns)]
-    drawn = Annotations(tuple(shapes), (jobs[0].shape[0], jobs[0].shape[1]))
+    frames = len(jobs) if jobs[0].series else None
+    drawn = Annotations(tuple(shapes), (jobs[0].shape[0], jobs[0].shape[1]), frames=frames)
     image = Path(jobs[0].image.path).name
     for kind, path in targets.items():
         write_outlines(kind, path, drawn, image=image, object_type="detection", overwrite=True)

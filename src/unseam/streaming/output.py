@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import numpy as np
 from unseam.errors import OutputExistsError
 from unseam.guard.verdict import Verdict
 from unseam.io.annotations.save import OUTLINES
+from unseam.io.atomic import put_over
 from unseam.io.images import write_png
 from unseam.io.ome_zarr.layout import Layout
 from unseam.io.ome_zarr.pyramid import build_pyramid
@@ -187,12 +187,8 @@ def put_in_place(made: Path, target: Path) -> None:
     """
     if not made.exists():
         return
-    old = made.with_name(f"{target.name}.old")  # in the work folder, which goes when all is in place
     with writing(target):
-        if target.is_dir():
-            os.replace(target, old)
-        os.replace(made, target)
-        shutil.rmtree(old, ignore_errors=True)
+        put_over(made, target)
 
 
 def is_written(job: Job) -> bool:

@@ -43,7 +43,6 @@ from unseam.instances.blocks import (
     to_arrays,
 )
 from unseam.instances.labels import Labels
-from unseam.instances.parts import REACH
 from unseam.io.ome_zarr.write import write
 from unseam.measure import quantise, sum_block
 from unseam.prediction import predict_region
@@ -91,7 +90,7 @@ def join_predicted(job: Job) -> None:
     """The number of each core in the whole image, in raster order."""
     if not has_table(job.folder, "core_numbers"):
         record_of = lru_cache(NEIGHBOURS)(partial(_record, job, "predict", CoreSummary))
-        if _reach(job):
+        if _divides(job):
             part_of = lru_cache(NEIGHBOURS)(partial(_record, job, "divide", PartSummary))
             size = prepared_of(job).objects.split_size or 1
             cores, parts = join_parts(job.grid, record_of, part_of, size)
@@ -176,14 +175,19 @@ def _scratch(job: Job, name: str) -> Scratch:
     return Scratch(job.folder / name, job.grid, "uint16" if name == FOREGROUND else "int32", rim)
 
 
+def _divides(job: Job) -> bool:
+    """Whether a higher threshold divides cores."""
+    return split_of(prepared_of(job).objects) > 0
+
+
 def _reach(job: Job) -> int:
     """How far parts grow over the rest of their cores; 0 where cores are not divided."""
-    return REACH if split_of(prepared_of(job).objects) else 0
+    return prepared_of(job).objects.split_grow if _divides(job) else 0
 
 
 def _count_cores(job: Job) -> int:
     """How many cores, and parts that are cores, there are in the whole image."""
-    names = ("core_numbers", "part_numbers") if _reach(job) else ("core_numbers",)
+    names = ("core_numbers", "part_numbers") if _divides(job) else ("core_numbers",)
     return max(int(load_table(job.folder, name).max(initial=0)) for name in names)
 
 
@@ -207,7 +211,7 @@ def _numbered_cores(job: Job, region: Region) -> Labels:
     """Cores with the numbers of the whole image, from as many blocks as the region touches."""
     origin = [a for a, _ in region]
     cores = _scratch(job, CORES).read(region)
-    parts = _scratch(job, PARTS).read(region) if _reach(job) else None
+    parts = _scratch(job, PARTS).read(region) if _divides(job) else None
     for number in job.grid.overlapping(region):
         common = tuple(
             (max(a, low), min(b, high))

@@ -11,16 +11,16 @@ import numpy as np
 from unseam.axes import times
 from unseam.config import DataConfig
 from unseam.data.drawn import Drawn, Extent, coding_of, describe_drawn, drawn_frames, extent_of, frames_of
-from unseam.data.labels import Coding, Task, recognise_coding
+from unseam.data.labels import recognise_coding
 from unseam.data.pairs import Pair, find_pairs
 from unseam.data.sample import IGNORE
-from unseam.errors import LabelError, PairingError, ShapeError
+from unseam.errors import LabelError, ShapeError
 from unseam.io.annotations.files import is_annotation, read_annotations
 from unseam.io.annotations.record import Annotations
 from unseam.io.images import Image, read_image, read_labels
 from unseam.workflow.decoding import Array, Decoded, decode_both
 from unseam.workflow.listener import Listener
-from unseam.workflow.truths import Truth, chosen_classes, marked, painted_as
+from unseam.workflow.truths import Truth, chosen_classes, marked, painted_as, task_of
 
 Pictures = Mapping[tuple[Path, str], Path]
 """The image of each truth, by its file and by what a file of several images calls it."""
@@ -83,17 +83,19 @@ def decode_cases(cases: Sequence[Case], config: DataConfig, listener: Listener) 
     Raises
     ------
     PairingError
-        If truths, or predictions, are annotations and images, and they are to be classes.
+        If some are annotations, others images, and they are to be classes.
     LabelError
         As `recognise_coding`, `decode` and `paint`.
     """
     truths, predictions = [case.true for case in cases], [case.pred for case in cases]
     drawn = [one for one in (*truths, *predictions) if isinstance(one, Drawn)]
-    classes = chosen_classes(drawn, config)
-    task: Task = config.task  # type: ignore[assignment]
-    of_true = _coding(truths, classes, config) if any(isinstance(one, Drawn) for one in truths) else None
+    task = task_of(len(truths) + len(predictions) - len(drawn), len(drawn), config)
     arrays = marked([one for one in truths if not isinstance(one, Drawn)], config)
-    if of_true is None:
+    drawn_truths = [one for one in truths if isinstance(one, Drawn)]
+    classes = chosen_classes(drawn, config)  # of both sides, so that a class has one number
+    if drawn_truths:
+        of_true = coding_of(drawn_truths, task, classes)
+    else:
         of_true = recognise_coding(arrays, task=task, ignore=IGNORE)
     if drawn:
         listener.say(describe_drawn(drawn))
@@ -107,18 +109,6 @@ def decode_cases(cases: Sequence[Case], config: DataConfig, listener: Listener) 
     ]
     names = [case.name for case in cases]
     return decode_both(painted_true, painted_pred, task, IGNORE, listener, names, of_true=of_true)
-
-
-def _coding(truths: Sequence[Truth], classes: Sequence[str], config: DataConfig) -> Coding:
-    """The coding of truths of which some are annotations."""
-    drawn = [one for one in truths if isinstance(one, Drawn)]
-    task: Task = config.task  # type: ignore[assignment]
-    if task == "semantic" and len(drawn) < len(truths):
-        raise PairingError(
-            "some truths are annotations, whose classes have names, others images, whose classes have "
-            "numbers; give one kind for --task semantic"
-        )
-    return coding_of(drawn, task, classes)
 
 
 def _read(path: Path, within: str, config: DataConfig, say: Callable[[str], None]) -> Image | Annotations:

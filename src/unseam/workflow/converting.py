@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unseam.config import DataConfig
 from unseam.data.pairs import find_pairs
@@ -19,13 +21,13 @@ from unseam.io.atomic import refuse_existing
 from unseam.io.images import stem, write_tiff
 from unseam.workflow.labelled import (
     Labelled,
-    Meaning,
-    has_unknown,
+    marked_set,
     read_labelled,
     to_objects,
     to_shapes,
     to_values,
     understood,
+    unknown_value,
 )
 from unseam.workflow.listener import Countdown, Listener, printing
 from unseam.workflow.loading import describe_pairing
@@ -75,7 +77,8 @@ def convert_files(
     OutputExistsError
         Before anything is read, if an output exists and `overwrite` is false.
     InputError
-        If `to` is unknown, `out` does not fit it, or two inputs have one name.
+        If `to` is unknown, `out` does not fit it, two inputs have one name, or several of which one is a
+        series were to be one sequence of the challenge.
     UnseamError
         As the readers and writers of the kinds.
     """
@@ -87,27 +90,33 @@ def convert_files(
     targets = _targets(items, to, out, several=several)
     for target in targets:
         refuse_existing(target, overwrite=overwrite)
-    reads = _read_all(items, config, listener)
-    meaning = understood(reads, config)
+    reads = marked_set(_read_all(items, config, listener), config)
+    if to == "ctc":
+        _refuse_many_sequences(items, reads)
+    meaning = understood(reads, config, painted=to in ("labels", "ome-tiff", "ctc"))
     for line in meaning.lines:
         listener.say(line)
-    if to in ("labels", "ome-tiff") and has_unknown(reads):
-        listener.say(f"unknown pixels are {meaning.ignore}; train with --ignore {meaning.ignore}")
+    unknown = unknown_value(reads, meaning, config) if to in ("labels", "ome-tiff") else None
+    if unknown is not None:
+        listener.say(f"unknown pixels are {unknown}; train with --ignore {unknown}")
     if to == "ctc":
         frames = [frame for one in reads for frame in to_objects(one, meaning, config)]
         write_ctc(out, frames, overwrite=overwrite)
     elif to == "coco":
         named = zip(items, reads, strict=True)
         entries = [
-            entry
-            for item, one in named
-            for entry in pictures(to_shapes(one, meaning, config), _image_name(item))
+            entry for item, one in named for entry in pictures(to_shapes(one, meaning), _image_name(item))
         ]
         write_coco(out, entries, overwrite=overwrite)
     else:
         countdown = Countdown(listener, "writing", len(reads))
         for done, (item, one, target) in enumerate(zip(items, reads, targets, strict=True), start=1):
-            _write(to, target, one, meaning, config, image=_image_name(item), overwrite=overwrite)
+            if to in OUTLINES:
+                shapes = to_shapes(one, meaning)
+                write_outlines(to, target, shapes, image=_image_name(item), overwrite=overwrite)
+            else:
+                values = to_values(one, meaning, config, unknown)
+                _write_values(target, values, one.spacing, overwrite=overwrite)
             countdown.done(done, target.name)
     listener.say(f"{len(reads)} converted: {out}")
     return targets
@@ -165,13 +174,20 @@ def _read_all(items: Sequence[_Item], config: DataConfig, listener: Listener) ->
     return reads
 
 
-def _write(
-    to: str, target: Path, one: Labelled, meaning: Meaning, config: DataConfig, *, image: str, overwrite: bool
+def _refuse_many_sequences(items: Sequence[_Item], reads: Sequence[Labelled]) -> None:
+    """Raise where a series is one of several inputs: the files of a folder are the frames of one sequence."""
+    for item, one in zip(items, reads, strict=True):
+        count = one.extent.count if one.extent is not None else 1
+        if len(items) > 1 and count > 1:
+            raise InputError(
+                f"{item.path} is a series of {count} frames and one of {len(items)} inputs, which become one "
+                "sequence of the challenge; convert each on its own"
+            )
+
+
+def _write_values(
+    target: Path, frames: Sequence[NDArray[Any]], spacing: tuple[float, ...] | None, *, overwrite: bool
 ) -> None:
-    if to in OUTLINES:
-        write_outlines(to, target, to_shapes(one, meaning, config), image=image, overwrite=overwrite)
-        return
-    frames = to_values(one, meaning, config)
     axes = "YX" if frames[0].ndim == 2 else "ZYX"
     stack, axes = (np.stack(frames), f"T{axes}") if len(frames) > 1 else (frames[0], axes)
-    write_tiff(target, stack, axes=axes, spacing=one.spacing, overwrite=overwrite)
+    write_tiff(target, stack, axes=axes, spacing=spacing, overwrite=overwrite)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from unseam.data.synthetic import synthetic_image
 from unseam.errors import InputError
 from unseam.export import SUFFIXES
-from unseam.export.agreement import Written
+from unseam.export.agreement import Written, largest_difference
 from unseam.export.bioimageio import KEPT, Package, write_bioimageio
 from unseam.export.frame import frame_of
 from unseam.export.onnx import write_onnx
@@ -26,6 +26,7 @@ from unseam.normalize import Normalization
 from unseam.prediction import Model, load_model
 from unseam.workflow.listener import Listener, Step, printing
 from unseam.workflow.model_card import model_card
+from unseam.workflow.models import half_model
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def export_model(
     out : str or Path
         The file to write; its ending follows from the format, see `unseam.export.SUFFIXES`.
     to : str
-        "onnx", "openvino" or "bioimageio".
+        "onnx", "openvino", "bioimageio", or "safetensors": the model itself, its weights in bfloat16.
     about : About, optional
         For bioimageio alone.
     overwrite : bool
@@ -91,6 +92,13 @@ def export_model(
     if not isinstance(loaded.network, UNet):
         raise InputError(f"{model} is a package of another program; only models of unseam are exported")
     listener.say(f"exporting {loaded.path} to {to}, and comparing it with PyTorch")
+    if to == "safetensors":
+        half_model(model, out, overwrite=overwrite)
+        half = load_model(out, device="cpu").tile_function("none")
+        difference = largest_difference(
+            loaded, lambda tiles: np.stack([half(tile) for tile in tiles]), tolerance=1.0
+        )
+        return Written((out,), difference, ("weights are in bfloat16, half the size",))
 
     def on_step(done: int, total: int) -> None:
         listener.step(Step("exporting", done / total))

@@ -16,15 +16,18 @@ from unseam.axes import times
 from unseam.config import Config, NetworkConfig, ObjectConfig
 from unseam.data.sample import Sample
 from unseam.errors import ConfigError, ModelFileError, ShapeError
+from unseam.fingerprint import equivalent_diameter
 from unseam.io.source import array_source
 from unseam.model.checkpoint import ModelHeader, load_network
 from unseam.model.finding import find_model
 from unseam.model.unet import UNet
 from unseam.packages.files import is_package
+from unseam.prediction.diameter import NEAR
 from unseam.prediction.region import network_shape, whole_of
 from unseam.resample import resampled
 from unseam.workflow.loading import LoadedSet
 
+USUAL = Config().data.normalization
 LEARNING_RATE = 6e-4
 """Of fine-tuning where none is given: a fifth of the usual one, so that what was learned is not lost."""
 
@@ -77,15 +80,18 @@ def configured_for(base: Base, config: Config, settings: Mapping[str, Mapping[st
         If the configuration wants another network or normalisation than the model has.
     """
     network, usual = base.header.network, NetworkConfig()
+    asked = settings.get("network", {})
     for spec in fields(NetworkConfig):
         given, there = getattr(config.network, spec.name), getattr(network, spec.name)
-        if given not in (getattr(usual, spec.name), there) and spec.name != "classes":
+        left_open = spec.name not in asked and given == getattr(usual, spec.name)
+        if given != there and not left_open and spec.name != "classes":
             raise ConfigError(
                 f"network.{spec.name} is {given} and {base.name} has {there}; leave it out: a run that "
                 "starts from a model has its network"
             )
     method = base.header.own_normalization.method
-    if config.data.normalization not in (Config().data.normalization, method):
+    left_open = "normalization" not in settings.get("data", {}) and config.data.normalization == USUAL
+    if config.data.normalization != method and not left_open:
         raise ConfigError(
             f"data.normalization is {config.data.normalization} and {base.name} has {method}; leave it out"
         )
@@ -103,6 +109,9 @@ def configured_for(base: Base, config: Config, settings: Mapping[str, Mapping[st
 def fitted_to(base: Base, loaded: LoadedSet) -> tuple[LoadedSet, str]:
     """The images and labels at the pixel size of the model, and a sentence of what was done, or "".
 
+    Where a model knows no pixel size, and finds its objects by their diameter, the images are rescaled so
+    that theirs is about the one it learned.
+
     Raises
     ------
     ShapeError
@@ -115,23 +124,40 @@ def fitted_to(base: Base, loaded: LoadedSet) -> tuple[LoadedSet, str]:
             f"{base.name} takes {network.in_channels} and {network.spatial_dims}; convert them, or start "
             "from another model"
         )
-    samples = tuple(_at_pixel_size(base, sample) for sample in loaded.samples)
+    zoom = _zoom(base, loaded)
+    samples = tuple(_at_pixel_size(base, sample, zoom) for sample in loaded.samples)
     changed = [old for old, new in zip(loaded.samples, samples, strict=True) if old is not new]
     if not changed:
         return loaded, ""
     sizes = " x ".join(f"{s:.3g}" for s in base.header.spacing or ())
     said = (
-        f"pixel size: {len(changed)} of {len(samples)} images are rescaled to {sizes} µm, as {base.name} has"
+        f"pixel size: {len(changed)} of {len(samples)} images are rescaled to the {sizes} µm of {base.name}"
     )
+    if zoom:
+        said = f"object size: images are rescaled {zoom:.2f} times, to the diameters that {base.name} knows"
     example = samples[loaded.samples.index(changed[0])]
     shapes = f"{times(changed[0].labels.shape)} becomes {times(example.labels.shape)}"
     return replace(loaded, samples=samples), f"{said}, as {changed[0].stem}: {shapes}"
 
 
-def _at_pixel_size(base: Base, sample: Sample) -> Sample:
+def _zoom(base: Base, loaded: LoadedSet) -> float | None:
+    """How many times images are enlarged for their objects; None where they are as the model knows them."""
+    known, learned = base.header, base.header.fingerprint
+    if known.diameters is None or known.spacing or learned is None or loaded.task != "instances":
+        return None
+    sizes = [np.unique(s.labels[s.labels > 0], return_counts=True)[1] for s in loaded.samples]
+    found = equivalent_diameter(np.concatenate(sizes), known.network.spatial_dims or 2)
+    median = float(np.median(found)) if found.size else learned.diameter_median
+    zoom = learned.diameter_median / median
+    return None if NEAR[0] <= 1 / zoom <= NEAR[1] else zoom
+
+
+def _at_pixel_size(base: Base, sample: Sample, zoom: float | None) -> Sample:
     """The sample, unchanged where its pixels are about as large as the model's or a size is unknown."""
     source = array_source(sample.image, spacing=sample.spacing)
     shape = network_shape(source, base.header.spacing)
+    if zoom:
+        shape = tuple(max(1, round(n * zoom)) for n in source.shape)
     if shape == source.shape:
         return sample
     other = resampled(source, shape)

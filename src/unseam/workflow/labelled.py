@@ -12,16 +12,8 @@ from numpy.typing import NDArray
 
 from unseam.axes import times
 from unseam.config import DataConfig
-from unseam.data.drawn import (
-    Drawn,
-    Extent,
-    coding_of,
-    describe_drawn,
-    drawn_frames,
-    extent_of,
-    frames_of,
-)
-from unseam.data.labels import Coding, Task, decode, recognise_coding
+from unseam.data.drawn import Drawn, Extent, drawn_frames, extent_of, frames_of
+from unseam.data.labels import Coding, decode
 from unseam.data.sample import IGNORE
 from unseam.errors import LabelError, ShapeError
 from unseam.instances import label_class_regions
@@ -33,7 +25,7 @@ from unseam.io.annotations.save import with_measurements
 from unseam.io.images import Image, read_image, read_labels
 from unseam.io.open import open_sources
 from unseam.measure import measure
-from unseam.workflow.truths import chosen_classes, painted_as
+from unseam.workflow.truths import Meaning, marked, meaning_of, painted_as
 
 Labels = NDArray[np.int32]
 
@@ -49,7 +41,8 @@ class Labelled:
     Attributes
     ----------
     path : the file.
-    frames : of a label image, the values of each frame.
+    frames : of a label image, the values of each frame; of those of a set, from `marked_set`, unknown pixels
+        are `IGNORE`, and background is 0.
     drawn : of annotations, the shapes.
     extent : how large a frame is, and how many there are; None where nothing says it.
     spacing : pixel size in micrometres, or None.
@@ -62,26 +55,6 @@ class Labelled:
     extent: Extent | None = None
     spacing: tuple[float, ...] | None = None
     image: Image | None = None
-
-
-@dataclass(frozen=True)
-class Meaning:
-    """What the values and names of a set mean.
-
-    Attributes
-    ----------
-    images : coding of label images, or None where there are none.
-    shapes : coding of annotations, or None where there are none.
-    classes : names of class 1, 2, ... of annotations.
-    ignore : the value that unknown pixels are written as.
-    lines : what was understood, to be said.
-    """
-
-    images: Coding | None
-    shapes: Coding | None
-    classes: tuple[str, ...]
-    ignore: int
-    lines: tuple[str, ...]
 
 
 def read_labelled(
@@ -113,33 +86,82 @@ def read_labelled(
     return replace(read, spacing=spacing)
 
 
-def understood(reads: Sequence[Labelled], config: DataConfig) -> Meaning:
-    """What a set means.
+def marked_set(reads: Sequence[Labelled], config: DataConfig) -> list[Labelled]:
+    """A set whose label images have unknown pixels as `IGNORE` and background as 0.
+
+    Raises
+    ------
+    LabelError, ConfigError
+        As `mark_unknown`.
+    """
+    frames = iter(marked([frame for one in reads for frame in one.frames], config))
+    return [replace(one, frames=tuple(next(frames) for _ in one.frames)) for one in reads]
+
+
+def understood(reads: Sequence[Labelled], config: DataConfig, *, painted: bool) -> Meaning:
+    """What a set from `marked_set` means.
+
+    Parameters
+    ----------
+    reads : sequence of Labelled
+    config : DataConfig
+    painted : bool
+        Whether annotations are to become label images.
+
+    Raises
+    ------
+    PairingError, LabelError
+        As `meaning_of`.
+    """
+    arrays = [frame for one in reads for frame in one.frames]
+    painted = painted and all(one.extent is not None for one in reads)
+    drawn = [frame for one in reads for frame in _drawn(one)]
+    return meaning_of(arrays, drawn, config, painted=painted)
+
+
+def unknown_value(reads: Sequence[Labelled], meaning: Meaning, config: DataConfig) -> int | None:
+    """What unknown pixels of a set are to be written as, or None where it has none.
 
     Raises
     ------
     LabelError
-        As `recognise_coding` and `coding_of`.
+        If it was chosen by --ignore, and annotations have an object or a class of this number.
     """
-    task: Task = config.task  # type: ignore[assignment]
-    arrays = [frame for one in reads for frame in one.frames]
-    images = recognise_coding(arrays, task=task, ignore=config.ignore) if arrays else None
-    drawn = [Drawn(one.drawn.shapes, _plane(one), one.path) for one in reads if one.drawn is not None]
-    if not drawn:
-        return Meaning(images, None, (), IGNORE, (images.reason,) if images else ())
-    classes = chosen_classes(drawn, config)
-    shapes = coding_of(drawn, task, classes)
-    ids = [shape.id for each in drawn for shape in each.shapes]
-    highest = len(classes) if shapes.kind == "classes" else max(ids, default=0)
-    ignore = next((value for value in IGNORE_VALUES if value > highest), highest + 1)
-    lines = [describe_drawn(drawn), shapes.reason, *([images.reason] if images else [])]
-    return Meaning(images, shapes, classes, ignore if config.ignore is None else config.ignore, tuple(lines))
+    drawn = [shape for one in reads if one.drawn is not None for shape in one.drawn.shapes]
+    frames = [frame for one in reads for frame in one.frames]
+    if not any(shape.is_point or is_ignored(shape) for shape in drawn) and not any(
+        (frame == IGNORE).any() for frame in frames
+    ):
+        return None
+    classes = meaning.shapes is not None and meaning.shapes.kind == "classes"
+    used = (
+        range(len(meaning.classes or ("object",)) + 1)
+        if classes
+        else {0, *(shape.id for shape in drawn if not is_ignored(shape))}
+    )
+    if config.ignore is None:
+        highest = max([*used, *(int(frame.max(initial=0)) for frame in frames)])
+        return next((value for value in IGNORE_VALUES if value > highest), highest + 1)
+    if drawn and config.ignore in used:
+        raise LabelError(
+            f"unknown pixels were to be {config.ignore} by --ignore, and so is "
+            f"{'background' if config.ignore == 0 else 'a class' if classes else 'an object'} of the "
+            "annotations; give another value, or leave it out"
+        )
+    return config.ignore
 
 
-def to_values(one: Labelled, meaning: Meaning, config: DataConfig) -> list[NDArray[Any]]:
+def to_values(one: Labelled, meaning: Meaning, config: DataConfig, unknown: int | None) -> list[NDArray[Any]]:
     """The label image of each frame: of label images their values, of annotations objects or classes.
 
-    Unknown pixels of annotations have the value `meaning.ignore`.
+    Parameters
+    ----------
+    one : Labelled
+    meaning : Meaning
+        Of its set.
+    config : DataConfig
+    unknown : int or None
+        The value of unknown pixels, from `unknown_value`.
 
     Raises
     ------
@@ -148,11 +170,13 @@ def to_values(one: Labelled, meaning: Meaning, config: DataConfig) -> list[NDArr
     UnseamError
         As `drawn_frames` and `paint`.
     """
-    if one.drawn is None:
-        return list(one.frames)
-    assert meaning.shapes is not None
-    painted = _painted(one, meaning.shapes, meaning.classes, config)
-    return [np.where(frame == IGNORE, meaning.ignore, frame) for frame in painted]
+    frames: Sequence[NDArray[Any]] = one.frames
+    if one.drawn is not None:
+        assert meaning.shapes is not None
+        frames = _painted(one, meaning.shapes, meaning.classes, config)
+    if unknown is None:
+        return list(frames)
+    return [np.where(frame == IGNORE, unknown, frame) for frame in frames]
 
 
 def to_objects(one: Labelled, meaning: Meaning, config: DataConfig) -> list[Labels]:
@@ -167,10 +191,10 @@ def to_objects(one: Labelled, meaning: Meaning, config: DataConfig) -> list[Labe
     """
     if one.drawn is not None:
         return [np.maximum(frame, 0) for frame in _painted(one, OBJECTS, (), config)]
-    return [labels for labels, _ in _decoded(one, meaning, config)]
+    return [labels for labels, _ in _decoded(one, meaning)]
 
 
-def to_shapes(one: Labelled, meaning: Meaning, config: DataConfig) -> Annotations:
+def to_shapes(one: Labelled, meaning: Meaning) -> Annotations:
     """The outlines: of annotations as they are, of label images with what is measured of the objects.
 
     Raises
@@ -178,15 +202,14 @@ def to_shapes(one: Labelled, meaning: Meaning, config: DataConfig) -> Annotation
     ShapeError
         If the labels are of a volume.
     """
+    count = one.extent.count if one.extent is not None and one.extent.count > 1 else None
     if one.drawn is not None:
-        return replace(one.drawn, size=None if one.extent is None else _plane(one))
+        return replace(one.drawn, size=None if one.extent is None else _plane(one), frames=count)
     if one.frames[0].ndim != 2:
         raise ShapeError(f"{one.path} is a volume, and outlines are 2-D; convert to labels, ome-tiff or ctc")
     pictures = one.image.frames() if one.image else [None] * len(one.frames)
     shapes: list[Shape] = []
-    for number, ((labels, classes), picture) in enumerate(
-        zip(_decoded(one, meaning, config), pictures, strict=True)
-    ):
+    for number, ((labels, classes), picture) in enumerate(zip(_decoded(one, meaning), pictures, strict=True)):
         table = measure(
             labels, None if picture is None else picture.data, spacing=one.spacing, classes=classes
         )
@@ -194,13 +217,19 @@ def to_shapes(one: Labelled, meaning: Meaning, config: DataConfig) -> Annotation
         frame = number if len(one.frames) > 1 else None
         for shape, name in zip(with_measurements(outlines(labels), table.columns), names, strict=True):
             shapes.append(replace(shape, class_name=name, frame=frame))
-    return Annotations(tuple(shapes), _plane(one), one.path)
+    return Annotations(tuple(shapes), _plane(one), one.path, frames=count)
 
 
-def has_unknown(reads: Sequence[Labelled]) -> bool:
-    """Whether annotations leave some pixels unknown."""
-    shapes = (shape for one in reads if one.drawn is not None for shape in one.drawn.shapes)
-    return any(shape.is_point or is_ignored(shape) for shape in shapes)
+def _drawn(one: Labelled) -> Iterator[Drawn]:
+    """The shapes of each frame, which overlap with those of their own frame alone; of an image all."""
+    if one.drawn is None:
+        return
+    single, plane = one.extent is not None and one.extent.count == 1, _plane(one)
+    frames: dict[int | None, list[Shape]] = {}
+    for shape in one.drawn.shapes:
+        frames.setdefault(None if single else shape.frame, []).append(shape)
+    for shapes in frames.values() or [[]]:
+        yield Drawn(tuple(shapes), plane, one.path)
 
 
 def _extent(drawn: Annotations, image: Image | None) -> Extent | None:
@@ -243,15 +272,15 @@ def _read_frames(path: Path, config: DataConfig) -> tuple[tuple[NDArray[Any], ..
     return frames, sources[0].spacing
 
 
-def _decoded(one: Labelled, meaning: Meaning, config: DataConfig) -> Iterator[tuple[Labels, Labels | None]]:
+def _decoded(one: Labelled, meaning: Meaning) -> Iterator[tuple[Labels, Labels | None]]:
     """The objects of each frame of a label image, and where they are regions of classes, the classes."""
     assert meaning.images is not None
     for values in one.frames:
-        decoded = decode(values, meaning.images, config.ignore, name=str(one.path))
+        decoded = decode(values, meaning.images, IGNORE, name=str(one.path))
         if meaning.images.kind == "classes":
-            yield label_class_regions(decoded), decoded
+            yield label_class_regions(decoded), np.maximum(decoded, 0)
         else:
-            yield decoded, None
+            yield np.maximum(decoded, 0), None
 
 
 def _names(kinds: Sequence[int], coding: Coding | None) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from unseam.config import ObjectConfig
+from unseam.decisions import split_of
 from unseam.export.words import class_names, scaling_in_words
 from unseam.fingerprint import describe
 from unseam.prediction import Model
@@ -41,6 +42,11 @@ def _objects_in_words(objects: ObjectConfig) -> str:
     """How probabilities become objects, as `unseam.decisions.to_labels` does it."""
     threshold = 0.5 if objects.threshold is None else objects.threshold
     steps = [f"Objects are the connected pixels whose probability of background is below {1 - threshold:g}"]
+    if split_of(objects):
+        steps.append(
+            f"those with two parts or more, of at least {objects.split_size or 1} pixels and 0.3 of the "
+            f"largest, where it is below {1 - split_of(objects):g}, divided into these"
+        )
     if objects.min_size:
         steps.append(f"of at least {objects.min_size} pixels")
     if objects.fill_holes:

@@ -94,7 +94,8 @@ def write_results(
             continue
         path = targets[kind]
         if kind in OUTLINES:
-            drawn = Annotations(outlines_of(results, tables), first.labels.shape)
+            count = len(results) if series else None
+            drawn = Annotations(outlines_of(results, tables), first.labels.shape, frames=count)
             write_outlines(kind, path, drawn, image=image, overwrite=overwrite)
         elif kind == "overlay":
             write_png(path, overlay(first.image, first.labels), overwrite=overwrite)

@@ -15,7 +15,7 @@ from unseam.data.dataset import PatchSampler, is_anisotropic, prepare
 from unseam.data.sample import FEWEST_TO_HOLD_OUT, Sample, digest
 from unseam.errors import InputError
 from unseam.fingerprint import Fingerprint, describe, fingerprint
-from unseam.model.checkpoint import CITATION, ModelHeader
+from unseam.model.checkpoint import ModelHeader
 from unseam.model.unet import UNet
 from unseam.normalize import Normalization
 from unseam.plan import network_geometry, plan
@@ -83,8 +83,21 @@ class Task:
                 **training,
             },
             unseam_version=unseam.__version__,
-            citation=self.base.header.citation if self.base else CITATION,
+            **self._of_base(),
         )
+
+    def _of_base(self) -> dict[str, Any]:
+        """What a model keeps of the one that it was started from."""
+        if self.base is None:
+            return {}
+        there = self.base.header
+        kept: dict[str, Any] = {
+            "license": f"as the training images allow, and as {self.base.name} does: {there.license}",
+            "citation": there.citation,
+        }
+        if there.task == self.kind:
+            kept |= {"segments": there.segments, "diameters": there.diameters}
+        return kept
 
     def model(self, net: nn.Module) -> Model:
         assert isinstance(net, UNet)

@@ -203,10 +203,12 @@ def _finish(run: Run, task: Task, state: State) -> Model:
         run.listener.say(f"held-out images: {named} (chosen on them: the model{values})")
     if state.step < FEWEST_STEPS:
         run.listener.say(
-            f"warning: only {state.step} steps were done, too few to learn from; give more minutes, or a "
-            "machine with nothing else to do"
+            f"warning: only {state.step} steps were done, too few to learn from; give more minutes or "
+            "iterations, or a machine with nothing else to do"
         )
-    if not task.held_out:
+    if not task.held_out and not task.config.data.validation:
+        run.listener.say("nothing was held out, as asked: score the model on other images")
+    elif not task.held_out:
         run.listener.say(
             f"warning: fewer than {FEWEST_TO_HOLD_OUT} images or files, and none large enough to hold a part "
             "of it out: nothing says yet how good the model is; score it on other images"

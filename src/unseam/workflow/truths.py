@@ -41,6 +41,24 @@ class Understood:
     lines: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Meaning:
+    """What the values and names of a set mean.
+
+    Attributes
+    ----------
+    images : coding of label images, or None where there are none.
+    shapes : coding of annotations, or None where there are none.
+    classes : names of class 1, 2, ... of annotations.
+    lines : what was understood, to be said.
+    """
+
+    images: Coding | None
+    shapes: Coding | None
+    classes: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
 def read_truths(
     path: Path,
     image: Image,
@@ -110,29 +128,69 @@ def understand(truths: Sequence[Truth], names: Sequence[str], config: DataConfig
     """
     drawn = [truth for truth in truths if isinstance(truth, Drawn)]
     arrays = marked([truth for truth in truths if not isinstance(truth, Drawn)], config)
-    task: Task = config.task  # type: ignore[assignment]
-    if drawn and arrays:
-        if task == "semantic":
-            raise PairingError(
-                "some labels are annotations, whose classes have names, others images, whose classes have "
-                "numbers; give one kind for --task semantic"
-            )
-        task = "instances"
-    codings: list[Coding] = []
+    meaning = meaning_of(arrays, drawn, config)
     labels: list[NDArray[np.int32]] = []
-    if arrays:
-        codings.append(recognise_coding(arrays, task=task, ignore=IGNORE))
-    if drawn:
-        classes = chosen_classes(drawn, config)
-        codings.append(coding_of(drawn, task, classes))
     unread = iter(arrays)
     for truth, name in zip(truths, names, strict=True):
         if isinstance(truth, Drawn):
-            labels.append(painted_as(truth, codings[-1], classes, config))
+            assert meaning.shapes is not None
+            labels.append(painted_as(truth, meaning.shapes, meaning.classes, config))
         else:
-            labels.append(decode(next(unread), codings[0], IGNORE, name=name))
-    said = [describe_drawn(drawn)] if drawn else []
-    return Understood(labels, codings[0], (*said, *(coding.reason for coding in codings)))
+            assert meaning.images is not None
+            labels.append(decode(next(unread), meaning.images, IGNORE, name=name))
+    coding = meaning.images or meaning.shapes
+    assert coding is not None
+    return Understood(labels, coding, meaning.lines)
+
+
+def meaning_of(
+    arrays: Sequence[NDArray[Any]], drawn: Sequence[Drawn], config: DataConfig, *, painted: bool = True
+) -> Meaning:
+    """What the labels of a set mean.
+
+    Parameters
+    ----------
+    arrays : sequence of ndarray
+        Its label images, from `marked`.
+    drawn : sequence of Drawn
+        Its annotations, frame by frame.
+    config : DataConfig
+    painted : bool
+        Whether annotations are to be painted, so that it is worth saying what overlaps.
+
+    Raises
+    ------
+    PairingError
+        If there are both, and they are to be classes.
+    LabelError, ConfigError
+        As `recognise_coding` and `coding_of`.
+    """
+    task = task_of(len(arrays), len(drawn), config)
+    images = recognise_coding(arrays, task=task, ignore=IGNORE) if arrays else None
+    classes = chosen_classes(drawn, config) if drawn else ()
+    shapes = coding_of(drawn, task, classes) if drawn else None
+    said = [describe_drawn(drawn, painted=painted)] if drawn else []
+    codings = [coding.reason for coding in (images, shapes) if coding is not None]
+    return Meaning(images, shapes, classes, (*said, *codings))
+
+
+def task_of(images: int, drawn: int, config: DataConfig) -> Task:
+    """The task; where there are both label images and annotations, objects, unless classes were asked for.
+
+    Raises
+    ------
+    PairingError
+        If there are both, and they are to be classes.
+    """
+    task: Task = config.task  # type: ignore[assignment]
+    if not (images and drawn):
+        return task
+    if task == "semantic":
+        raise PairingError(
+            "some labels are annotations, whose classes have names, others images, whose classes have "
+            "numbers; give one kind for --task semantic"
+        )
+    return "instances"
 
 
 def marked(arrays: Sequence[NDArray[Any]], config: DataConfig) -> list[NDArray[Any]]:

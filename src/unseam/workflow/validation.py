@@ -29,14 +29,12 @@ CANDIDATES: dict[str, tuple[float, ...]] = {
     "threshold": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
     "low_threshold": (0.0, 0.1, 0.2, 0.3, 0.4),
     "grow": (0, 1, 2, 4),
-    "split": (0.0, 0.6, 0.7, 0.8, 0.9, 0.95),
 }
 """What `choose_objects` tries, by field of `ObjectConfig`."""
 TILED_CANDIDATES: dict[str, tuple[float, ...]] = {
     "threshold": (*CANDIDATES["threshold"], 0.9, 0.95, 0.98),
     "low_threshold": CANDIDATES["low_threshold"],
     "grow": (*CANDIDATES["grow"], 8),
-    "split": CANDIDATES["split"],
 }
 """The same where objects tile: a hole in a boundary merges two, and between them is no background."""
 _FRAME = re.compile(r"_t\d{3,}$")  # as in the stems that `loading` gives to the frames of a file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from unseam.io.annotations.coco import image_names, read_coco, write_coco
 from unseam.io.annotations.outlines import outlines
 from unseam.io.annotations.rasterise import rasterise
 from unseam.io.annotations.record import Annotations, Shape
+from unseam.io.annotations.save import write_outlines
 
 Labels = NDArray[np.int32]
 label_images = arrays(np.int32, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.integers(0, 4))
@@ -155,6 +157,15 @@ RUNS = {"size": [4, 5], "counts": [20]}
             {"category_id": 8, "segmentation": RUNS},
             "annotation 30 is of category 8, which the file does not list",
         ),
+        ({"category_id": [1], "segmentation": RUNS}, r"annotation 30 is of category \[1\], which the file"),
+        (
+            {"segmentation": [[0, 0, 1, 0, 1, 1e12]]},
+            "annotation 30 has a polygon with corners beyond any image, 2147483648 px; give numbers in pi",
+        ),
+        (
+            {"segmentation": [[0, 0, 1e9, 0, 1e9, 1e9], [0, 0, 1e9, 0, 1e9, 1e9]]},
+            "annotation 30 has polygons that overlap: labels of 1000000000 x 1000000000 pixels take 3,7",
+        ),
         ({}, "annotation 30 has no segmentation; a box alone does not say which pixels"),
         ({"segmentation": []}, "has no segmentation"),
         ({"segmentation": [[1, 2, 3, 4]]}, "polygon that is not x, y, x, y, ... of three corners or more"),
@@ -204,6 +215,9 @@ def test_an_image_that_is_not_there_or_not_named_or_there_twice(tmp_path: Path) 
         ({"images": [{"id": 1}]}, "an image, a category or an annotation lacks 'file_name'"),
         ({"images": [], "annotations": [{"id": 1}]}, "lacks 'image_id'"),
         ({"images": [3]}, "lacks"),
+        ({"images": [{"id": [1], "file_name": "a"}]}, "lacks 'id that is a number or text, not"),
+        ({"images": [], "annotations": [{"image_id": [1]}]}, "lacks 'image_id that is a number or text"),
+        ({"images": [], "categories": [{"id": {}, "name": "a"}]}, "lacks 'id that is a number or text"),
     ],
 )
 def test_a_file_that_is_no_coco_file_is_refused(tmp_path: Path, content: Any, words: str) -> None:
@@ -226,3 +240,22 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputExistsError, match="exists already"):
         write_coco(path, [])
     assert path.read_text() == "mine"
+
+
+def test_run_lengths_larger_than_memory_are_refused(tmp_path: Path) -> None:
+    side = 10**8
+    large = document({"segmentation": {"size": [side, side], "counts": [0, side * side]}})
+    for image in large["images"]:
+        image |= {"height": side, "width": side}
+    with pytest.raises(
+        LabelError, match=r"annotation 30 has run lengths over 100000000 x .* fit into memory"
+    ):
+        read_coco(saved(tmp_path, large))
+
+
+def test_frames_without_objects_at_the_end_are_kept(tmp_path: Path) -> None:
+    for shapes in (annotations(np.ones((1, 1), np.int32)).shapes, ()):
+        film = Annotations(tuple(replace(one, frame=0) for one in shapes), (1, 1), frames=3)
+        write_outlines("coco", tmp_path / "a.json", film, image="film.tif", overwrite=True)
+        assert image_names(tmp_path / "a.json") == ("film_t000.tif", "film_t001.tif", "film_t002.tif")
+        assert read_coco(tmp_path / "a.json", "film.tif").frames == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tests.reference.ctc import broken_rules
 
-from unseam.errors import InputError, LabelError, OutputError, OutputExistsError
+from unseam.errors import InputError, LabelError, OutputError, OutputExistsError, ShapeError
 from unseam.io.annotations.ctc import write_ctc
 
 sequences = st.lists(
@@ -59,7 +61,7 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         LabelError, match="65536 objects in 2 frames need a number each, and 16 bits have 65535"
     ):
-        write_ctc(tmp_path / "r", [np.arange(65536).reshape(256, 256), np.array([[1]])])
+        write_ctc(tmp_path / "r", [np.arange(65536).reshape(256, 256), np.eye(256, dtype=int)])
     with pytest.raises(InputError, match="no frame was given for"):
         write_ctc(tmp_path / "r", [])
     (tmp_path / "mine").mkdir()
@@ -71,3 +73,42 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"cannot write .*file/r"):
         write_ctc(tmp_path / "file/r", [np.array([[1]])])
     assert not (tmp_path / "r").exists()
+
+
+def test_a_folder_with_files_of_the_users_own_is_not_replaced(tmp_path: Path) -> None:
+    one, folder = np.array([[1]]), tmp_path / "r"
+    write_ctc(folder, [one])
+    for name in ("notes.txt", "mask.tif.bak"):
+        (folder / name).write_text("mine")
+        with pytest.raises(OutputExistsError, match=f"r holds {name}, which is no result, so it is not repl"):
+            write_ctc(folder, [one], overwrite=True)
+        assert (folder / name).read_text() == "mine"
+        (folder / name).unlink()
+    (folder / "mask_of_mine.tif").mkdir()
+    with pytest.raises(OutputExistsError, match=r"holds mask_of_mine\.tif, which is no result"):
+        write_ctc(folder, [one], overwrite=True)
+
+
+def test_what_was_there_stays_where_the_new_one_cannot_be_put_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_ctc(tmp_path / "r", [np.array([[1]])] * 2)
+    rename = os.replace
+
+    def failing(source: Path, target: Path) -> None:
+        if str(source).endswith(".part"):
+            raise OSError(errno.EIO, "no luck")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(OutputError, match=r"cannot write .*r: no luck"):
+        write_ctc(tmp_path / "r", [np.array([[1]])], overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]
+    assert len(list((tmp_path / "r").iterdir())) == 3
+
+
+def test_frames_of_different_shape_are_no_sequence(tmp_path: Path) -> None:
+    with pytest.raises(
+        ShapeError, match=r"frames of 1 x 2 and of 2 x 1 pixels were given for .* one sequence"
+    ):
+        write_ctc(tmp_path / "r", [np.ones((1, 2), int), np.ones((2, 1), int)])

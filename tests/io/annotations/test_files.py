@@ -77,6 +77,10 @@ def test_what_is_no_annotation_is_refused(tmp_path: Path) -> None:
         FileReadError, match=r"is a list of COCO results, which does not name the images; give a"
     ):
         read_annotations(tmp_path / "results.json")
+    for text in ("[1, 2]", '["ab"]'):
+        (tmp_path / "list.json").write_text(text)
+        with pytest.raises(InputError, match=r"list\.json, feature 1 is no GeoJSON object with a 'type'"):
+            read_annotations(tmp_path / "list.json")
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(FileReadError, match=r"broken\.json is no JSON"):
         images_named(tmp_path / "broken.json")

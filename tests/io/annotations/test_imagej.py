@@ -6,6 +6,7 @@ import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZipFile
 
 import numpy as np
 import pytest
@@ -380,3 +381,18 @@ def test_the_same_shapes_make_the_same_file(tmp_path: Path) -> None:
     for name in ("a.zip", "b.zip"):
         write_rois(tmp_path / name, [Shape(1, (PIXEL,))])
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+
+
+@pytest.mark.parametrize("packing", [ZIP_DEFLATED, ZIP_BZIP2, ZIP_LZMA])
+def test_damage_to_zips_of_any_packing(tmp_path: Path, packing: int) -> None:
+    region = stored(tmp_path, drawn([[0, 0], [4, 0], [4, 4]]))
+    with ZipFile(region) as file:
+        content = file.read(file.namelist()[0])
+    with ZipFile(tmp_path / "b.zip", "w", packing) as file:
+        file.writestr("b.roi", content)
+    damaged = bytearray((tmp_path / "b.zip").read_bytes())
+    start = 30 + len("b.roi")
+    damaged[start : start + 14] = b"\xff" * 14
+    (tmp_path / "b.zip").write_bytes(damaged)
+    with pytest.raises(FileReadError, match=r"b.zip, entry b.roi cannot be unpacked: .*; save it again"):
+        read_rois(tmp_path / "b.zip")

@@ -99,3 +99,9 @@ def test_what_cannot_be_painted_is_refused() -> None:
             rasterise([Shape(label, (square(0, 0, 1, 1),))], (2, 2))
     with pytest.raises(ShapeError, match="an image of 0x5 pixels holds no label"):
         rasterise([], (0, 5))
+
+
+@pytest.mark.parametrize("side", [10**7, 2**31])
+def test_labels_larger_than_memory_are_refused(side: int) -> None:
+    with pytest.raises(LabelError, match=f"labels of {side} x {side} pixels take .* GB"):
+        rasterise([], (side, side))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.reference.outlines import label_images
@@ -16,7 +16,7 @@ from unseam.io.annotations.rings import area, crossing, polygons
 
 Ring = NDArray[np.float64]
 
-# cells (y, x) of a coarse grid, moved a little, so that no three corners lie on a line
+# cells (y, x) of a coarse grid, moved a little, so that few corners lie on edges
 SCATTERED = st.lists(
     st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=3, max_size=7, unique=True
 ).map(lambda cells: np.array([(10 * y + 0.7 * x * x, 10 * x + 0.9 * y * y) for y, x in cells]))
@@ -101,4 +101,18 @@ def test_rings_of_different_shapes_may_cross() -> None:
 @settings(deadline=None, max_examples=200)
 @given(SCATTERED)
 def test_as_shapely_says(ring: Ring) -> None:
+    edges = [shapely.LineString([a, b]) for a, b in zip(ring, np.roll(ring, -1, axis=0), strict=True)]
+    corners = [(corner, edge) for corner in ring for edge in edges if tuple(corner) not in edge.coords]
+    assume(all(edge.distance(shapely.Point(corner)) > room.TOLERANCE for corner, edge in corners))
     assert (first_crossing(square(0, 9), ring, square(0, 9)) is None) == shapely.Polygon(ring).is_valid
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_curves_of_many_edges_as_shapely_says(seed: int) -> None:
+    # waves of random sizes around a circle: some seeds cross themselves, most edges are a few pixels long
+    rng = np.random.default_rng(seed)
+    angle = np.linspace(0, 2 * np.pi, 600, endpoint=False)
+    sizes = rng.normal(size=(2, 3)) * rng.uniform(0, 60)
+    wave = sum(size[:, None] * np.sin(k * angle + k) for k, size in enumerate(sizes.T, start=2))
+    ring = np.stack([100 * np.sin(angle), 100 * np.cos(angle)], axis=1) + np.asarray(wave).T
+    assert (first_crossing(ring) is None) == shapely.Polygon(ring).is_valid

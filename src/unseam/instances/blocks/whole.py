@@ -15,7 +15,6 @@ from unseam.instances.blocks.objects import grow_block, join_objects
 from unseam.instances.blocks.parts import apply_parts, find_parts, join_parts
 from unseam.instances.blocks.records import CoreSummary, HoleSummary, ObjectSummary
 from unseam.instances.labels import Labels, Mask
-from unseam.instances.parts import REACH
 from unseam.instances.segment import check_foreground
 
 
@@ -30,6 +29,7 @@ def segment_in_blocks(
     low_threshold: float = 0.0,
     split: float = 0.0,
     split_size: int = 1,
+    split_grow: int = 16,
     order: Sequence[int] | None = None,
 ) -> Labels:
     """Return exactly `instances.segment` of `foreground`, looking at one block at a time.
@@ -39,7 +39,8 @@ def segment_in_blocks(
     foreground : ndarray of float, (*spatial)
     block : tuple of int
         Shape of a block; any.
-    threshold, min_size, holes, grow_pixels, low_threshold, split, split_size : as for `instances.segment`.
+    threshold, min_size, holes, grow_pixels, low_threshold, split, split_size, split_grow
+        As for `instances.segment`.
     order : sequence of int, optional
         The order in which each pass goes over the blocks; the result does not depend on it.
 
@@ -68,8 +69,8 @@ def segment_in_blocks(
         growable = np.asarray(pixels > low_threshold) if low_threshold > 0 else None
         found = find_cores(np.asarray(pixels > threshold), growable, regions[b], shape)
         cores[slices(regions[b])], core_records[b] = found
-    reach = REACH if split > threshold else 0
-    if reach:
+    reach = split_grow if split > threshold else 0
+    if split > threshold:
         count = _number_parts(np.asarray(foreground > split), cores, grid, core_records, split_size)
     else:
         table = join_cores(grid, core_records.__getitem__)

@@ -68,7 +68,10 @@ def read_coco(path: str | Path, image: str | None = None) -> Annotations:
                 shapes.append(_shape(one, rings, file.categories, frame=frame))
     except LabelError as error:
         raise LabelError(f"{path}: {error}") from None
-    return Annotations(_numbered(shapes), _size(chosen[0][1]), path)
+    last = chosen[-1][0]
+    return Annotations(
+        _numbered(shapes), _size(chosen[0][1]), path, frames=None if last is None else last + 1
+    )
 
 
 def image_names(path: str | Path) -> tuple[str, ...]:
@@ -132,11 +135,25 @@ class _File:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.images: list[Entry] = list(document["images"])
-        self.categories = {one["id"]: str(one["name"]) for one in document.get("categories", ())}
-        self.of_image = _grouped(document.get("annotations", ()), lambda one: one["image_id"])
+        self.categories = {_id(one, "id"): str(one["name"]) for one in document.get("categories", ())}
+        self.of_image = _grouped(document.get("annotations", ()), lambda one: _id(one, "image_id"))
         self.named = _grouped(self.images, _name)
         self.bare = _grouped(self.images, lambda image: _bare(_name(image)))
-        self.ids = [image["id"] for image in self.images]
+        self.ids = [_id(image, "id") for image in self.images]
+
+
+def _id(entry: Entry, key: str) -> int | float | str:
+    """A number by which images and categories are named.
+
+    Raises
+    ------
+    KeyError
+        If it is missing, or neither a number nor text.
+    """
+    value = entry[key]
+    if not isinstance(value, (int, float, str)):
+        raise KeyError(f"{key} that is a number or text, not {str(value)[:40]}")
+    return value
 
 
 def _grouped(entries: Iterable[Entry], key: Callable[[Entry], Any]) -> dict[Any, list[Entry]]:
@@ -217,12 +234,13 @@ def _numbered(shapes: Sequence[Shape]) -> tuple[Shape, ...]:
 
 def _shape(one: Entry, rings: tuple[Ring, ...], categories: Mapping[Any, str], *, frame: int | None) -> Shape:
     """The shape of an annotation; its id is its label, or 0 where it names none."""
-    if one.get("category_id") not in categories:
+    category = one.get("category_id")
+    if not isinstance(category, (int, float, str)) or category not in categories:
         raise LabelError(
-            f"annotation {one.get('id')} is of category {one.get('category_id')}, which the file does not "
+            f"annotation {one.get('id')} is of category {category}, which the file does not "
             "list; add it to its categories"
         )
-    name, label, score = categories[one["category_id"]], one.get("label"), one.get("score")
+    name, label, score = categories[category], one.get("label"), one.get("score")
     return Shape(
         label if isinstance(label, int) else 0,
         rings,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from unseam.errors import InputError, LabelError, OutputError, OutputExistsError
-from unseam.io.atomic import refuse_existing
+from unseam.axes import times
+from unseam.errors import InputError, LabelError, OutputError, OutputExistsError, ShapeError
+from unseam.io.atomic import put_over, refuse_existing
 
 TRACKS = "res_track.txt"
 MOST = 2**16 - 1
@@ -46,19 +48,24 @@ def write_ctc(folder: str | Path, frames: Sequence[NDArray[Any]], *, overwrite: 
         If there is no frame.
     LabelError
         If there are more than 65535 objects, which 16 bits cannot number.
+    ShapeError
+        If frames differ in shape.
     OutputExistsError
-        If the folder exists and `overwrite` is false, or it is no result folder.
+        If the folder exists and `overwrite` is false, or it holds anything but results.
     OutputError
         If it cannot be written.
     """
     folder = Path(folder)
     refuse_existing(folder, overwrite=overwrite)
-    if folder.exists() and not (folder / TRACKS).is_file():
-        raise OutputExistsError(
-            f"{folder} holds no {TRACKS}, so it is no result folder and not replaced; choose another output"
-        )
+    _refuse_others(folder)
     if not frames:
         raise InputError(f"no frame was given for {folder}; give one label image or more")
+    other = next((frame.shape for frame in frames if frame.shape != frames[0].shape), None)
+    if other is not None:
+        raise ShapeError(
+            f"frames of {times(frames[0].shape)} and of {times(other)} pixels were given for {folder}, which "
+            "is one sequence; convert each on its own"
+        )
     ids = [np.unique(frame[frame > 0]) for frame in frames]
     count = sum(map(len, ids))
     if count > MOST:
@@ -70,13 +77,27 @@ def write_ctc(folder: str | Path, frames: Sequence[NDArray[Any]], *, overwrite: 
     try:
         temporary.mkdir(parents=True)
         _write(temporary, frames, ids)
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(temporary, folder)
+        put_over(temporary, folder)
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _refuse_others(folder: Path) -> None:
+    """Raise where what is there is no result folder, or holds what is no result."""
+    if not folder.exists():
+        return
+    if not (folder / TRACKS).is_file():
+        raise OutputExistsError(
+            f"{folder} holds no {TRACKS}, so it is no result folder and not replaced; choose another output"
+        )
+    for path in sorted(folder.iterdir()):
+        if not path.is_file() or not (path.name == TRACKS or fnmatchcase(path.name, "mask*.tif")):
+            raise OutputExistsError(
+                f"{folder} holds {path.name}, which is no result, so it is not replaced; move that "
+                "elsewhere, or choose another output"
+            )
 
 
 def _write(folder: Path, frames: Sequence[NDArray[Any]], ids: Sequence[NDArray[Any]]) -> None:

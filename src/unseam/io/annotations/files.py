@@ -94,7 +94,8 @@ def read_annotations(
         document = read_json(path)
         if is_coco(document):
             return read_coco(path, image)
-        if isinstance(document, list) and document and "image_id" in dict(document[0]):
+        first = document[0] if isinstance(document, list) and document else None
+        if isinstance(first, dict) and "image_id" in first:
             raise FileReadError(
                 f"{path} is a list of COCO results, which does not name the images; give a file that has them"
             )

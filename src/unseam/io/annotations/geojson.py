@@ -115,7 +115,7 @@ def read_geojson(
     """
     check_scale(scale)
     path = Path(path)
-    found = list(features(_parsed(path), path.name))
+    found = list(features(_parsed(path), str(path)))
     if not allow_crossing:
         _check_rings([one for one in found if one.rings])
     lines = sum(one.lines for one in found)

@@ -39,7 +39,7 @@ def rasterise(shapes: Sequence[Shape], shape: tuple[int, int], *, strict: bool =
     InputError
         If `strict` and a shape reaches beyond the image; it is named.
     LabelError
-        If an id is not from 1 to 2147483647.
+        If an id is not from 1 to 2147483647, or the labels do not fit into memory.
     ShapeError
         If a side of the image is below 1.
 
@@ -68,10 +68,22 @@ def rasterise(shapes: Sequence[Shape], shape: tuple[int, int], *, strict: bool =
             f"{in_words(beyond[0])}{others} beyond the image of {shape[0]}x{shape[1]} pixels; "
             "give the image on which they were drawn, or its offset and scale"
         )
-    labels = np.zeros(shape, dtype=np.int32)
+    try:
+        labels = np.zeros(shape, dtype=np.int32)
+    except (MemoryError, ValueError):  # the latter of more bytes than can be counted
+        raise LabelError(too_large(shape)) from None
     areas = [one for one in shapes if not one.is_point and one.rings]
     _paint(labels.reshape(-1), *_spans(areas, shape))
     return labels
+
+
+def too_large(shape: tuple[int, int]) -> str:
+    """What is said where labels do not fit into memory."""
+    size = 4 * shape[0] * shape[1] / 2**30
+    return (
+        f"labels of {shape[0]} x {shape[1]} pixels take {size:,.1f} GB, more than there is memory; give a "
+        "part of the image, or keep the outlines as rois or geojson"
+    )
 
 
 def outside(shapes: Sequence[Shape], shape: tuple[int, int]) -> tuple[Shape, ...]:

@@ -53,11 +53,13 @@ class Annotations:
     shapes : in the order of the file.
     size : height and width of the image in pixels, if the file says.
     source : the file, or None.
+    frames : how many frames the time series has, if that is known; None of an image that is no series too.
     """
 
     shapes: tuple[Shape, ...]
     size: tuple[int, int] | None = None
     source: Path | None = None
+    frames: int | None = None
 
 
 def in_words(shape: Shape) -> str:

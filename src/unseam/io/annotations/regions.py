@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 from roifile import ROI_OPTIONS, ROI_SUBTYPE, ROI_TYPE, ImagejRoi
@@ -15,6 +14,7 @@ from roifile import ROI_OPTIONS, ROI_SUBTYPE, ROI_TYPE, ImagejRoi
 from unseam.errors import FileReadError, InputError
 from unseam.io.annotations.record import FARTHEST, Ring
 from unseam.io.annotations.rings import distinct
+from unseam.io.unzipping import UNZIPPING
 
 ENTRIES = 2_000_000
 BYTES = 2**31
@@ -87,15 +87,15 @@ def unpacked(path: Path) -> Iterator[Entry]:
                 where = f"{path}, entry {one.filename}"
                 try:
                     data = file.read(one)
-                except (BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+                except UNZIPPING as error:
                     raise FileReadError(f"{where} cannot be unpacked: {error}; save it again") from error
                 yield Entry(PurePosixPath(one.filename).stem, where, data)
-    except BadZipFile as error:
-        raise FileReadError(f"{path} is no zip file: {error}; save the regions again") from error
     except FileReadError:
         raise
     except OSError as error:
         raise FileReadError(f"cannot read {path}: {error.strerror or error}") from error
+    except UNZIPPING as error:
+        raise FileReadError(f"{path} is no zip file: {error}; save the regions again") from error
 
 
 def _is_region(name: str) -> bool:

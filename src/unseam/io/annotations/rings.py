@@ -121,23 +121,41 @@ def crossing(rings: Sequence[Ring], shape_of: Index) -> tuple[int, float, float]
     stop, before = start[following], np.empty_like(start)
     before[following] = start
     low, high = np.minimum(start, stop), np.maximum(start, stop)
-    shape = shape_of[ring_of]
-    # shapes side by side, so that one search over x finds the neighbours of all
-    firsts = np.flatnonzero(np.r_[True, shape[1:] != shape[:-1]])
-    left, right = np.minimum.reduceat(low[:, 1], firsts), np.maximum.reduceat(high[:, 1], firsts)
-    shift = np.repeat(np.cumsum(np.r_[0, (right - left + 1)[:-1]]) - left, np.diff(np.r_[firsts, len(shape)]))
-    by_x = np.argsort(low[:, 1] + shift, kind="stable")
-    behind = np.searchsorted((low[:, 1] + shift)[by_x], (high[:, 1] + shift)[by_x], side="right")
-    for first, second in _pairs(np.arange(1, len(by_x) + 1), behind):
-        one, other = by_x[first], by_x[second]
+    for one, other in _neighbours(low, high, shape_of[ring_of]):
         near = (low[one, 0] <= high[other, 0]) & (low[other, 0] <= high[one, 0])
         near &= (following[one] != other) & (following[other] != one)
         one, other = one[near], other[near]
         crossed = np.flatnonzero(_cross(start, stop, before, one, other))
         if len(crossed):
             y, x = start[other[crossed[0]]]
-            return int(shape[one[crossed[0]]]), float(y), float(x)
+            return int(shape_of[ring_of[one[crossed[0]]]]), float(y), float(x)
     return None
+
+
+def _neighbours(low: Floats, high: Floats, shape: Index) -> Iterator[tuple[Index, Index]]:
+    """Pairs of edges of one shape that share a place along x, and a band along y; some come more than once.
+
+    The bands of a shape are four times as high as its edges on average, so that an edge is in few of them and
+    a band holds few edges.
+    """
+    firsts = np.flatnonzero(np.diff(shape, prepend=-1))
+    counts = np.diff(np.append(firsts, len(shape)))
+    heights = np.maximum(1, 4 * np.add.reduceat(high[:, 0] - low[:, 0], firsts) / counts)
+    tops, heights = (np.repeat(a, counts) for a in (np.minimum.reduceat(low[:, 0], firsts), heights))
+    top, bottom = (((y[:, 0] - tops) // heights).astype(np.int64) for y in (low, high))
+    edge = np.repeat(np.arange(len(low)), bottom - top + 1)
+    band = top[edge] + counted(bottom - top + 1)
+    order = np.lexsort((low[edge, 1], band, shape[edge]))
+    edge, band = edge[order], band[order]
+    left, right = low[edge, 1], high[edge, 1]
+    # bands side by side, so that one search over x finds the neighbours in all of them
+    firsts = np.flatnonzero((np.diff(band, prepend=-1) != 0) | (np.diff(shape[edge], prepend=-1) != 0))
+    least, most = np.minimum.reduceat(left, firsts), np.maximum.reduceat(right, firsts)
+    shift = np.cumsum(np.append(0, most - least + 1))[:-1] - least
+    shift = np.repeat(shift, np.diff(np.append(firsts, len(edge))))
+    behind = np.searchsorted(left + shift, right + shift, side="right")
+    for first, second in _pairs(np.arange(1, len(edge) + 1), behind):
+        yield edge[first], edge[second]
 
 
 def edges(rings: Sequence[Ring]) -> tuple[Floats, Index, Index]:

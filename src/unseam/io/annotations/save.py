@@ -44,10 +44,10 @@ def with_measurements(shapes: Sequence[Shape], columns: Mapping[str, NDArray[Any
     ----------
     shapes : sequence of Shape
     columns : mapping of str to ndarray
-        One of them `id`, in rising order; all are numbers or booleans.
+        One of them `id`, in rising order; texts are left out.
     """
     rows = np.searchsorted(columns["id"], [shape.id for shape in shapes])
-    rest = {name: column for name, column in columns.items() if name != "id"}
+    rest = {name: column for name, column in columns.items() if name != "id" and column.dtype.kind in "biuf"}
     return tuple(
         replace(shape, properties=Measured(rest, row))
         for shape, row in zip(shapes, rows.tolist(), strict=True)
@@ -89,9 +89,10 @@ def write_outlines(
 
 
 def pictures(annotations: Annotations, image: str) -> list[tuple[str, Annotations]]:
-    """The image, or each frame of a series under a name of its own, for `write_coco`."""
-    frames = sorted({shape.frame for shape in annotations.shapes if shape.frame is not None})
-    if not frames:
+    """The image, or each frame of a series under a name of its own, for `write_coco`; empty ones too."""
+    reached = max((shape.frame + 1 for shape in annotations.shapes if shape.frame is not None), default=0)
+    count = max(annotations.frames or 0, reached)
+    if not count:
         return [(image, annotations)]
     ending = Path(image).name.removeprefix(stem(image))
     return [
@@ -99,5 +100,5 @@ def pictures(annotations: Annotations, image: str) -> list[tuple[str, Annotation
             f"{stem(image)}_t{frame:03}{ending}",
             replace(annotations, shapes=tuple(one for one in annotations.shapes if one.frame == frame)),
         )
-        for frame in range(frames[-1] + 1)
+        for frame in range(count)
     ]

@@ -11,7 +11,7 @@ import numpy as np
 from unseam.errors import LabelError
 from unseam.io.annotations.outlines import outlines
 from unseam.io.annotations.rasterise import rasterise
-from unseam.io.annotations.record import Ring, Shape
+from unseam.io.annotations.record import FARTHEST, Ring, Shape
 from unseam.io.annotations.rle import Mask, fill_runs, from_text
 
 Entry = Mapping[str, Any]
@@ -66,7 +66,7 @@ def _part(one: Entry, size: Size | None) -> Window | tuple[Ring, ...]:
     if not isinstance(segmentation, list) or not segmentation:
         raise LabelError(f"{what} has no segmentation; a box alone does not say which pixels are meant")
     polygons = [_ring(polygon, what) for polygon in segmentation]
-    return tuple(polygons) if _lie_apart(polygons) else _united(polygons)
+    return tuple(polygons) if _lie_apart(polygons) else _united(polygons, what)
 
 
 def _ring(polygon: Any, what: str) -> Ring:
@@ -77,6 +77,10 @@ def _ring(polygon: Any, what: str) -> Ring:
         flat = np.zeros(0)
     if flat.ndim != 1 or flat.size % 2 or flat.size < 6 or not np.isfinite(flat).all():
         raise LabelError(f"{what} has a polygon that is not x, y, x, y, ... of three corners or more")
+    if not (np.abs(flat) <= FARTHEST).all():
+        raise LabelError(
+            f"{what} has a polygon with corners beyond any image, {FARTHEST} px; give numbers in pixels"
+        )
     return flat.reshape(-1, 2)[:, ::-1].copy()
 
 
@@ -90,11 +94,14 @@ def _lie_apart(polygons: list[Ring]) -> bool:
     )
 
 
-def _united(polygons: list[Ring]) -> Window:
+def _united(polygons: list[Ring], what: str) -> Window:
     corners = np.concatenate(polygons)
     low = np.floor(corners.min(axis=0))
     height, width = np.maximum(np.ceil(corners.max(axis=0)) - low, 1).astype(int).tolist()
-    mask = rasterise([Shape(1, (ring - low,)) for ring in polygons], (height, width)) > 0
+    try:
+        mask = rasterise([Shape(1, (ring - low,)) for ring in polygons], (height, width)) > 0
+    except LabelError as error:
+        raise LabelError(f"{what} has polygons that overlap: {error}") from None
     return Window(mask, (int(low[0]), int(low[1])))
 
 
@@ -117,6 +124,11 @@ def _window_of_runs(runs: Entry, size: Size | None, what: str) -> Window:
         mask, first = fill_runs(lengths, (stated[0], stated[1]))
     except LabelError as error:
         raise LabelError(f"{what}: {error}") from None
+    except MemoryError:
+        raise LabelError(
+            f"{what} has run lengths over {stated[0]} x {stated[1]} pixels, which do not fit into memory; "
+            "the size is wrong, or the object is to be given as a polygon"
+        ) from None
     except (TypeError, ValueError, OverflowError):
         raise LabelError(f"{what} has run lengths that are neither a list of numbers nor a text") from None
     held = np.flatnonzero(mask.any(axis=1))
