@@ -336,7 +336,7 @@ def test_nothing_in_a_pickle_is_executed(tmp_path: Path) -> None:
         ({"options": OPTIONS | {"in_channels": 3}}, r"does not hold the weights .*size mismatch"),
         (
             {"out_postprocessing": [{"name": "sigmoid"}]},
-            r"and 2 classes, after it sigmoid; expected the same numbers, and",
+            r", 2 classes, after it sigmoid; expected the same numbers, and",
         ),
         (
             {"out_shape": [1, 3, 16, 16], "in_shape": [1, 1, 32, 32]},
