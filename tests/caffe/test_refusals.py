@@ -438,6 +438,22 @@ def test_no_weights_of_another_file_are_read(tmp_path: Path) -> None:
     assert "its conv_u1b/0 holds no weights" in refused(definition, weights)
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "1e400", "-inf", "1" + "0" * 400])
+@pytest.mark.parametrize("field", ["kernel_size", "group", "num_output", "pad", "stride", "bias_term"])
+def test_numbers_that_are_not_finite(field: str, value: str, tmp_path: Path) -> None:
+    text = prototxt(u_net(DEEP))
+    at = text.index("convolution_param {") + len("convolution_param {")
+    definition, weights = pair(tmp_path, f"{text[:at]} {field}: {value} {text[at:]}")
+    assert f" states {field} [" in refused(definition, weights)
+
+
+@pytest.mark.parametrize("key", ["normalization_type", "element_size_um"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_of_a_definition_that_are_not_finite(key: str, value: float, tmp_path: Path) -> None:
+    said = refused(*pair(tmp_path, **{key: value}))
+    assert f"its unet_param/{key} is {value:g}; expected finite numbers" in said
+
+
 def test_a_scaling_that_is_not_offered(tmp_path: Path) -> None:
     said = refused(*pair(tmp_path, normalization_type=3))
     assert (

@@ -180,7 +180,13 @@ def _texts(file: Any, key: str) -> list[str]:
 def _numbers(file: Any, key: str) -> tuple[float, ...]:
     """Numbers of a dataset; none where there is no such dataset."""
     values = _values(file, key)
-    return tuple(float(f"{v:.6g}") for v in values) if values.dtype.kind in "iuf" else ()
+    if values.dtype.kind not in "iuf":
+        return ()
+    if not np.isfinite(values).all():
+        raise ModelFileError(
+            f"its {key} is {', '.join(f'{v:g}' for v in values[:3])}; expected finite numbers"
+        )
+    return tuple(float(f"{v:.6g}") for v in values)
 
 
 def _values(file: Any, key: str) -> NDArray[Any]:
