@@ -391,6 +391,69 @@ def test_texts_and_weights_that_are_too_large(tmp_path: Path, monkeypatch: pytes
     assert "bytes; at most 4 are read" in refused(definition, weights)
 
 
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        (key, kind)
+        for key in ("unet_param/description", "unet_param", "model_prototxt")
+        for kind in ("external link", "soft link", "external", "virtual")
+        if key == "unet_param/description" or "link" in kind
+    ],
+)
+def test_no_other_file_is_read(key: str, kind: str, tmp_path: Path) -> None:
+    import h5py
+
+    definition, weights = pair(tmp_path)
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"key")
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["x"], other["description"] = np.frombuffer(b"key", "S3"), "key"
+    with h5py.File(definition, "a") as file:
+        if key in file:
+            del file[key]
+        if kind == "external link":
+            file[key] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/")
+        elif kind == "soft link":
+            file[key] = h5py.SoftLink("/nowhere")
+        elif kind == "external":
+            file.create_dataset(key, (1,), "S3", external=[(str(secret), 0, 3)])
+        else:
+            layout = h5py.VirtualLayout((1,), "S3")
+            layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "x", (1,))
+            file.create_virtual_dataset(key, layout)
+    words = "is a link, which may lead to other files" if "link" in kind else "is kept in other files"
+    assert words in refused(definition, weights)
+
+
+def test_no_weights_of_another_file_are_read(tmp_path: Path) -> None:
+    import h5py
+
+    definition, weights = pair(tmp_path)
+    weights.rename(tmp_path / "other.h5")
+    with h5py.File(weights, "w") as file:
+        file["data"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/data")
+    assert "its data is a link" in refused(definition, weights)
+    with h5py.File(weights, "w") as file:
+        file.create_group("data/conv_u1b/0")
+    assert "its conv_u1b/0 holds no weights" in refused(definition, weights)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "1e400", "-inf", "1" + "0" * 400])
+@pytest.mark.parametrize("field", ["kernel_size", "group", "num_output", "pad", "stride", "bias_term"])
+def test_numbers_that_are_not_finite(field: str, value: str, tmp_path: Path) -> None:
+    text = prototxt(u_net(DEEP))
+    at = text.index("convolution_param {") + len("convolution_param {")
+    definition, weights = pair(tmp_path, f"{text[:at]} {field}: {value} {text[at:]}")
+    assert f" states {field} [" in refused(definition, weights)
+
+
+@pytest.mark.parametrize("key", ["normalization_type", "element_size_um"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_of_a_definition_that_are_not_finite(key: str, value: float, tmp_path: Path) -> None:
+    said = refused(*pair(tmp_path, **{key: value}))
+    assert f"its unet_param/{key} is {value:g}; expected finite numbers" in said
+
+
 def test_a_scaling_that_is_not_offered(tmp_path: Path) -> None:
     said = refused(*pair(tmp_path, normalization_type=3))
     assert (

@@ -211,12 +211,20 @@ def write_package(
     return write_files(path, {"rdf.yaml": describe(weights, **changes), source: content})
 
 
+def as_yaml(stated: Any) -> bytes:
+    """A description as YAML in which every part is spelled out."""
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+            return True
+
+    content: bytes = yaml.dump(stated, Dumper=Dumper, encoding="utf-8")
+    return content
+
+
 def write_files(path: Path, files: dict[str, Any]) -> Path:
     """Files of a package, mappings as YAML, in a .zip or a folder."""
-    contents = {
-        name: value if isinstance(value, bytes) else yaml.safe_dump(value).encode()
-        for name, value in files.items()
-    }
+    contents = {name: value if isinstance(value, bytes) else as_yaml(value) for name, value in files.items()}
     if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, value in contents.items():

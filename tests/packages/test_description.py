@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
-from tests.packages.made import description_04, description_05
+from tests.packages.made import as_yaml, description_04, description_05
 
 from unseam.errors import ModelFileError
 from unseam.packages.description import AxisSize, Description, Weights, read_description
@@ -19,7 +18,7 @@ WEIGHTS = {"onnx": {"source": "weights.onnx", "sha256": SHA.upper()}}
 
 
 def read(stated: dict[str, Any]) -> Description:
-    return read_description(yaml.safe_dump(stated).encode(), "d")
+    return read_description(as_yaml(stated), "d")
 
 
 def space(letter: str, size: Any, **more: Any) -> dict[str, Any]:

@@ -146,9 +146,40 @@ def squeezed(net: Net) -> str:
     return net.add("Mul", "in", net.add("GlobalAveragePool", "in"))
 
 
+def crop(net: Net, x: str, axis: int, start: int, end: int) -> str:
+    return net.add("Slice", x, *(net.number(np.array([v])) for v in (start, end, axis)))
+
+
+def normed(net: Net, **how: Any) -> str:
+    return net.add("BatchNormalization", "in", *(net.number(np.ones(1, np.float32)) for _ in range(4)), **how)
+
+
+def branched(net: Net) -> str:
+    """The mean of the tile, by a branch that takes no input."""
+    made = onnx.helper.make_tensor_value_info("mean", onnx.TensorProto.FLOAT, None)
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("ReduceMean", ["in"], ["mean"], axes=[2, 3])], "inner", [], [made]
+    )
+    mean = net.add("If", net.number(np.array(True)), then_branch=graph, else_branch=graph)
+    return net.add("Sub", "in", mean)
+
+
+def by_size(net: Net) -> str:
+    """The tile divided by how many pixels it has."""
+    return net.add("Div", "in", net.add("Cast", net.add("Size", "in"), to=onnx.TensorProto.FLOAT))
+
+
 WHOLE: dict[str, tuple[Callable[[Net], str], str]] = {
     "norm": (whole_norm, "InstanceNormalization takes in the whole tile"),
     "squeeze": (squeezed, "GlobalAveragePool takes in the whole tile"),
+    "norm as in training": (
+        lambda n: normed(n, training_mode=1),
+        "BatchNormalization as in training takes in the whole tile",
+    ),
+    "channel of places": (
+        lambda n: n.conv(n.add("Concat", "in", n.number(np.ones((1, 1, 8, 8), np.float32)), axis=1), (2, 1)),
+        "Concat with a map takes in",
+    ),
     "corners": (
         lambda n: up(n, pool(n, "in"), "linear", "align_corners"),
         "aligns corners takes in the whole tile",
@@ -218,6 +249,32 @@ UNKNOWN: dict[str, tuple[Callable[[Net], str], str]] = {
         lambda n: n.add("Slice", "in", *(n.number(np.array([v])) for v in (0, 9, 2, 2))),
         "a crop in steps",
     ),
+    "left out": (
+        lambda n: n.add(
+            "Slice", "in", n.number(np.zeros(4, int)), n.number(np.full(4, 99)), "", n.number([1, 1, 2, 2])
+        ),
+        "a crop in steps",
+    ),
+    "first row": (lambda n: n.add("Sub", "in", crop(n, "in", 2, 0, 1)), "Sub joins what a crop left"),
+    "last row": (lambda n: n.add("Sub", crop(n, "in", 2, -1, 2**40), "in"), "Sub joins what a crop left"),
+    "row of a row": (
+        lambda n: n.add("Mul", "in", n.add("Relu", crop(n, "in", 3, 0, 1))),
+        "Mul joins what a crop left",
+    ),
+    "branch": (branched, "If is not known"),
+    "size": (by_size, "Div with numbers that are computed"),
+    "chance": (
+        lambda n: n.add("Add", "in", n.add("RandomNormal", shape=[1])),
+        "Add with numbers that are computed",
+    ),
+    "kernel of the tile": (
+        lambda n: n.add("Conv", "in", n.add("Relu", "in"), kernel_shape=[8, 8]),
+        "Conv with numbers that are computed",
+    ),
+    "dropout": (
+        lambda n: n.add("Dropout", "in", "", n.number(np.array(True))),
+        "Dropout as in training is by chance",
+    ),
     "nothing": (lambda n: n.add("Identity", n.drawn(1, 1, 8, 8)), "its output does not depend on its input"),
 }
 
@@ -238,6 +295,52 @@ def test_a_crop_from_the_end_or_by_a_computed_number_is_told_apart(start: int | 
 
     found = field(_net(build))
     assert found.crops and found.reason == "a crop is computed"
+
+
+def test_a_crop_to_a_number_of_pixels_is_none_by_a_number() -> None:
+    found = field(_net(lambda n: crop(n, "in", 3, 2, 40)))
+    assert found.crops and found.reason == "a crop is to a number of pixels"
+
+
+def test_channels_are_taken_as_one_likes() -> None:
+    build: Callable[[Net], str] = lambda n: n.add("Mul", "in", crop(n, n.conv("in", (1, 2)), 1, 0, 1))  # noqa: E731
+    assert field(_net(build)).reason == ""
+
+
+def test_what_is_as_in_prediction_is_pixel_by_pixel() -> None:
+    assert field(_net(normed)).reason == ""
+    off: Callable[[Net], str] = lambda n: n.add("Dropout", "in", "", n.number(np.array(False)))  # noqa: E731
+    assert field(_net(off)).reason == ""
+    turned: Callable[[Net], str] = lambda n: n.add("Transpose", n.add("Transpose", "in"))  # noqa: E731
+    assert field(_net(turned)).reason == ""
+
+
+def test_functions_and_operations_of_others_are_not_known_by_their_names() -> None:
+    model = onnx.load_model_from_string(_net(lambda n: n.add("Relu", "in")))
+    mean = onnx.helper.make_node("ReduceMean", ["x"], ["y"], axes=[2, 3])
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    model.functions.append(onnx.helper.make_function("", "Relu", ["x"], ["y"], [mean], opsets))
+    assert field_of(model, "bcyx", "yx").reason == "Relu of the network is not known"
+    model.graph.node[0].domain = "com.others"
+    assert field_of(model, "bcyx", "yx").reason == "Relu of com.others is not known"
+
+
+def test_a_resize_may_name_its_axes_and_is_not_known_then() -> None:
+    found = field(
+        _net(
+            lambda n: n.add("Resize", "in", "", n.number(np.ones(4, np.float32)), axes=[3, 2, 1, 0]), opset=18
+        )
+    )
+    assert found.reason == "a resize of axes that are named"
+
+
+def test_sparse_constants_are_not_known() -> None:
+    values = onnx.helper.make_tensor("v", onnx.TensorProto.FLOAT, [1], [2.0])
+    sparse = onnx.helper.make_sparse_tensor(
+        values, onnx.helper.make_tensor("i", onnx.TensorProto.INT64, [1], [3]), [1, 1, 8, 8]
+    )
+    found = field(_net(lambda n: n.add("Add", "in", n.add("Constant", sparse_value=sparse))))
+    assert found.reason == "a sparse constant is not known"
 
 
 def test_constants_may_be_nodes() -> None:

@@ -49,6 +49,7 @@ def test_two_channels_are_foreground_and_boundary() -> None:
     assert (reading.kind, reading.classes) == ("boundary", 2)
     np.testing.assert_allclose(reading(pixel(0.8, 0.25)).ravel(), [0.4, 0.6], rtol=1e-6)  # 0.8 * 0.75
     assert read([SIGMOID], 2).kind == "boundary"
+    assert read([SIGMOID], 2, names=("nuclei", " Edges")).kind == "boundary"
 
 
 @pytest.mark.parametrize(
@@ -89,6 +90,12 @@ def test_rounding_beyond_a_probability_is_taken_back_and_more_is_told() -> None:
     ("steps", "channels", "names", "words"),
     [
         ([SOFTMAX], 1, (), r"p gives 1 channels with softmax; unseam reads one \(foreground\), two"),
+        (
+            [SIGMOID],
+            2,
+            ("cell", "nucleus"),
+            r"p gives 2 channels \(cell, nucleus\) without softmax; unseam reads one \(foreground\), two",
+        ),
         ([SIGMOID], 3, (), r"p gives 3 channels without softmax; unseam reads one"),
         (
             [SIGMOID, Binarize(0.5)],

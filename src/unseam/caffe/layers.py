@@ -16,6 +16,9 @@ Message = dict[str, list[Any]]
 
 Weights = NDArray[np.floating[Any]]
 
+LARGEST = 2**63 - 1
+"""As large as a number of a layer may be."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -70,10 +73,10 @@ class Layer:
         Raises
         ------
         ModelFileError
-            If one is no number.
+            If one is no number, is not finite, or is beyond what Caffe holds.
         """
         values = self.all(*path)
-        if not all(isinstance(value, (int, float)) for value in values):
+        if not all(isinstance(value, (int, float)) and abs(value) <= LARGEST for value in values):
             raise ModelFileError(f"{self} states {path[-1]} {values}; expected a number")
         return values
 

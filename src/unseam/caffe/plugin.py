@@ -91,7 +91,7 @@ def read_modeldef(path: Path) -> Definition:
         If h5py is not installed.
     """
     with _opened(path) as file:
-        if "model_prototxt" not in file:
+        if _inside(file, "model_prototxt") is None:
             there = ", ".join(sorted(file)) or "nothing"
             raise ModelFileError(
                 f"it holds no model_prototxt, but {there}; give a .modeldef.h5 of the plugin"
@@ -121,20 +121,21 @@ def with_weights(layers: tuple[Layer, ...], path: Path) -> list[Layer]:
         If h5py is not installed.
     """
     with _opened(path) as file:
-        if "data" not in file or not hasattr(file["data"], "keys"):
+        if not hasattr(_inside(file, "data"), "keys"):
             there = ", ".join(sorted(file)) or "nothing"
             raise ModelFileError(
                 f"it holds no weights (data), but {there}; give the .caffemodel.h5 of the network"
             )
-        weights, left = file["data"], LARGEST
-        filled = []
+        filled, left = [], LARGEST
         for layer in layers:
             blobs: list[Weights] = []
-            while (key := f"{layer.name}/{len(blobs)}") in weights and layer.name:
-                left -= weights[key].nbytes
+            while layer.name and (blob := _inside(file, f"data/{layer.name}/{len(blobs)}")) is not None:
+                if not hasattr(blob, "nbytes"):
+                    raise ModelFileError(f"its {layer.name}/{len(blobs)} holds no weights; copy it again")
+                left -= blob.nbytes
                 if left < 0:
                     raise ModelFileError(f"its weights have more than {LARGEST:,} bytes; no network has")
-                blobs.append(np.asarray(weights[key][()], np.float32))
+                blobs.append(np.asarray(blob[()], np.float32))
             filled.append(replace(layer, blobs=tuple(blobs)))
         return filled
 
@@ -179,13 +180,39 @@ def _texts(file: Any, key: str) -> list[str]:
 def _numbers(file: Any, key: str) -> tuple[float, ...]:
     """Numbers of a dataset; none where there is no such dataset."""
     values = _values(file, key)
-    return tuple(float(f"{v:.6g}") for v in values) if values.dtype.kind in "iuf" else ()
+    if values.dtype.kind not in "iuf":
+        return ()
+    if not np.isfinite(values).all():
+        raise ModelFileError(
+            f"its {key} is {', '.join(f'{v:g}' for v in values[:3])}; expected finite numbers"
+        )
+    return tuple(float(f"{v:.6g}") for v in values)
 
 
 def _values(file: Any, key: str) -> NDArray[Any]:
     """What a dataset holds, in a line; nothing where there is no such dataset."""
-    if key not in file or not hasattr(file[key], "nbytes"):
+    found = _inside(file, key)
+    if not hasattr(found, "nbytes"):
         return np.empty(0)
-    if file[key].nbytes > LARGEST_VALUE:
-        raise ModelFileError(f"its {key} has {file[key].nbytes:,} bytes; at most {LARGEST_VALUE:,} are read")
-    return np.ravel(np.asarray(file[key][()]))
+    if found.nbytes > LARGEST_VALUE:
+        raise ModelFileError(f"its {key} has {found.nbytes:,} bytes; at most {LARGEST_VALUE:,} are read")
+    return np.ravel(np.asarray(found[()]))
+
+
+def _inside(file: Any, key: str) -> Any:
+    """What is under a name in the file itself, a group or a dataset; None where there is nothing.
+
+    HDF5 may take what a dataset holds from any file of the computer, by a link or piece by piece.
+    """
+    import h5py
+
+    found = file
+    for name in (part.encode() for part in key.split("/") if part):
+        if not isinstance(found, h5py.Group) or not found.id.links.exists(name):
+            return None
+        if found.id.links.get_info(name).type != h5py.h5l.TYPE_HARD:
+            raise ModelFileError(f"its {key} is a link, which may lead to other files; do not use this file")
+        found = found[name]
+    if isinstance(found, h5py.Dataset) and (found.external or found.is_virtual):
+        raise ModelFileError(f"its {key} is kept in other files; do not use this file")
+    return found

@@ -8,7 +8,7 @@ from typing import Any
 from unseam.errors import MissingExtraError, ModelFileError
 
 SHOWN = 60
-"""Letters of a value that a message repeats: with references among its parts it may be endless."""
+"""Letters of a value that a message repeats."""
 
 
 class Entry:
@@ -89,7 +89,8 @@ def read_yaml(content: bytes, place: str) -> Entry:
     Raises
     ------
     ModelFileError
-        If it is not YAML, asks for objects of a program, or merges mappings, which can grow without end.
+        If it is not YAML, asks for objects of a program, or repeats parts of itself by name, which can
+        grow without end.
     MissingExtraError
         If PyYAML is not installed.
     """
@@ -101,9 +102,10 @@ def read_yaml(content: bytes, place: str) -> Entry:
         ) from error
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
-        def flatten_mapping(self, node: Any) -> None:
-            if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
-                raise yaml.YAMLError("it merges mappings by <<")
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise yaml.YAMLError(f"line {self.peek_event().start_mark.line + 1} repeats a part by *name")
+            return super().compose_node(parent, index)
 
     try:
         return Entry(yaml.load(content, Loader), place)

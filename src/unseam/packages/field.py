@@ -17,7 +17,7 @@ over its pixels, no halo would do.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Final
 
@@ -38,7 +38,10 @@ WHOLE: Final = """
 """
 WINDOWS: Final = "Conv MaxPool AveragePool LpPool"
 SHAPES: Final = "Shape Size"
-"""Operations of ONNX: pixel by pixel, over the whole tile, over a window, and of no pixel."""
+DRAWN: Final = "Bernoulli Multinomial RandomNormal RandomUniform"
+"""Operations of ONNX: pixel by pixel, over the whole tile, over a window, of no pixel, and by chance."""
+FAR: Final = 2**31 - 1
+"""Where a crop ends that goes on to the end of its axis, or beyond."""
 
 
 class UnknownError(Exception):
@@ -88,6 +91,7 @@ class _Tensor:
 
     axes: str
     step: tuple[Fraction, ...]
+    any_size: bool = False  # whether a crop left a number of pixels of it that is not known, perhaps one
 
 
 def field_of(model: Any, axes: str, spatial: str) -> Field:
@@ -112,7 +116,9 @@ class _Walk:
 
         self.graph, self.spatial = model.graph, spatial
         self.opset = max((i.version for i in model.opset_import if i.domain in ("", "ai.onnx")), default=1)
+        self.functions = {(f.domain, f.name) for f in model.functions}
         self.constants = {t.name: numpy_helper.to_array(t) for t in self.graph.initializer}
+        self.fixed = {*self.constants, ""}  # what is the same whatever the tile is; "" is an input left out
         inputs = [i.name for i in self.graph.input if i.name not in self.constants]
         self.source, self.result = inputs[0], self.graph.output[0].name
         self.tensors = {self.source: _Tensor(axes, (Fraction(1),) * len(spatial))}
@@ -156,13 +162,18 @@ class _Walk:
 
     def _step(self, node: Any) -> None:
         """Add what one node makes, and how it goes back to what it was made of."""
+        self._check_kind(node)
         if node.op_type == "Constant":
             self.constants[node.output[0]] = _constant(node)
+            self.fixed.add(node.output[0])
             return
         data = [name for name in node.input if name in self.tensors]
         if not data or node.op_type in SHAPES.split():  # numbers, and what is computed of shapes
+            if self.fixed.issuperset(node.input) and node.op_type not in DRAWN.split():
+                self.fixed.update(node.output)
             return
         first, kind = self.tensors[data[0]], node.op_type
+        self._check_numbers(node, data)
         backs: tuple[Back, ...] = (same,) * len(self.spatial)
         made = first
         if kind in WINDOWS.split():
@@ -172,18 +183,24 @@ class _Walk:
         elif kind in ("Resize", "Upsample"):
             made, backs = self._resize(node, first)
         elif kind == "Transpose":
-            made = _Tensor("".join(first.axes[k] for k in _attributes(node)["perm"]), first.step)
-        elif kind in ("Pad", "Slice"):
-            backs = self._shift(node, first)
+            made = self._transposed(node, first)
+        elif kind == "Pad":
+            backs = self._pad(node, first)
+        elif kind == "Slice":
+            made, backs = self._crop(node, first)
         elif kind in ("Softmax", "LogSoftmax", "Concat"):
             self._check_axis(node, first)
         elif kind not in PIXELWISE.split():
             raise UnknownError(f"{kind} is not known")
         for name in data:
-            if self.tensors[name] != first:
+            if self.tensors[name] != replace(first, any_size=self.tensors[name].any_size):
                 raise UnknownError(f"{kind} joins pixels of different sizes")
             self.moves.append((node.output[0], name, backs))
-        self._check_constants(node, first)
+        self._check_maps(node, first)
+        if any(self.tensors[name].any_size for name in data):
+            if len(data) > 1 and kind != "Concat":  # one row may be joined with all
+                raise UnknownError(f"{kind} joins what a crop left")
+            made = replace(made, any_size=True)
         self.tensors[node.output[0]] = made
         self.largest = [math.lcm(n, s.numerator) for n, s in zip(self.largest, made.step, strict=True)]
 
@@ -245,6 +262,8 @@ class _Walk:
             if found is not None and found.dtype.kind == "f" and found.size == len(tensor.axes):
                 scales = found.tolist()
         mode = how.get("mode", "nearest")
+        if "axes" in how:
+            raise UnknownError("a resize of axes that are named")
         if where == "align_corners":
             raise UnknownError("a resize that aligns corners takes in the whole tile")
         if scales is None or mode not in ("nearest", "linear") or how.get("antialias"):
@@ -260,34 +279,44 @@ class _Walk:
         kind = nearest if mode == "nearest" else "linear"
         return made, tuple(resized(by_letter[letter], half, kind) for letter in self.spatial)
 
-    def _shift(self, node: Any, tensor: _Tensor) -> tuple[Back, ...]:
-        """Pad and Slice: pixels change their place."""
-        how, rank = _attributes(node), len(tensor.axes)
-        values = [self.constants.get(name) for name in node.input[1:] if name]
-        if node.op_type == "Pad":
-            pads = (
-                how["pads"]
-                if "pads" in how
-                else values[0].tolist()
-                if values and values[0] is not None
-                else None
-            )
-            if pads is None or len(pads) != 2 * rank or (len(values) > 2):
-                raise UnknownError("a padding that is computed")
-            by_axis = {k: -int(pads[k]) for k in range(rank)}
+    def _transposed(self, node: Any, tensor: _Tensor) -> _Tensor:
+        order = _attributes(node).get("perm", range(len(tensor.axes))[::-1])
+        return replace(tensor, axes="".join(tensor.axes[k] for k in order))
+
+    def _pad(self, node: Any, tensor: _Tensor) -> tuple[Back, ...]:
+        """Padding: pixels change their place."""
+        found = self.constants.get(node.input[1]) if len(node.input) > 1 else None
+        pads = _attributes(node).get("pads") if found is None else found.tolist()
+        if pads is None or len(pads) != 2 * len(tensor.axes) or any(node.input[3:]):
+            raise UnknownError("a padding that is computed")
+        moved = {letter: -int(n) for letter, n in zip(tensor.axes, pads, strict=False)}
+        return tuple(shifted(moved[letter]) for letter in self.spatial)
+
+    def _crop(self, node: Any, tensor: _Tensor) -> tuple[_Tensor, tuple[Back, ...]]:
+        """Slice: pixels change their place, as long as it keeps all of an axis but a number at its ends."""
+        stated = _attributes(node)
+        for key, name in zip(("starts", "ends", "axes", "steps"), node.input[1:], strict=False):
+            if name:
+                stated[key] = self.constants[name].tolist() if name in self.constants else None
+        starts, ends = stated["starts"], stated["ends"]
+        steps, axes = stated.get("steps", [1]), stated.get("axes", range(len(starts or ())))
+        if steps is None or any(step != 1 for step in steps):
+            raise UnknownError("a crop in steps")
+        moved, crops = dict.fromkeys(self.spatial, 0), ""
+        if starts is None or ends is None or axes is None:
+            crops = "a crop is computed"
         else:
-            named = [how.get(key) for key in ("starts", "ends", "axes")]
-            if values:
-                named = [None if value is None else value.tolist() for value in values]
-            starts, axes = named[0], named[2] if len(named) > 2 else range(len(named[0] or ()))
-            if len(named) > 3 and named[3] != [1] * len(named[3] or ()):
-                raise UnknownError("a crop in steps")
-            if starts is None or axes is None or min(starts) < 0:
-                self.crops = "a crop is computed"
-                starts, axes = [], []
-            by_axis = {int(k) % rank: int(start) for k, start in zip(axes, starts, strict=True)}
-        moved = {tensor.axes[k]: n for k, n in by_axis.items()}
-        return tuple(shifted(moved.get(letter, 0)) for letter in self.spatial)
+            for axis, start, end in zip(axes, starts, ends, strict=True):
+                letter = tensor.axes[axis % len(tensor.axes)]
+                if letter in moved and start < 0:
+                    crops = "a crop is computed"
+                elif letter in moved and 0 <= end < FAR:
+                    crops = "a crop is to a number of pixels"
+                elif letter in moved:
+                    moved[letter] = start
+        self.crops = crops or self.crops
+        made = replace(tensor, any_size=tensor.any_size or bool(crops))
+        return made, tuple(shifted(n) for n in moved.values())
 
     def _order(self, node: Any, tensor: _Tensor) -> str:
         """Letters of the axes that a kernel has."""
@@ -298,7 +327,7 @@ class _Walk:
     def _scaled(self, tensor: _Tensor, order: str, factors: list[Fraction]) -> _Tensor:
         by_letter = dict(zip(order, factors, strict=True))
         steps = zip(self.spatial, tensor.step, strict=True)
-        return _Tensor(tensor.axes, tuple(step * by_letter[letter] for letter, step in steps))
+        return replace(tensor, step=tuple(step * by_letter[letter] for letter, step in steps))
 
     def _check_axis(self, node: Any, tensor: _Tensor) -> None:
         """Refuse what goes along pixels; before opset 13 a softmax takes in all axes from its own on."""
@@ -308,14 +337,34 @@ class _Walk:
         if tensor.axes[axis] != "c" or (old and axis != len(tensor.axes) - 1):
             raise UnknownError(f"{kind} takes in the whole tile" if kind != "Concat" else "Concat of pixels")
 
-    def _check_constants(self, node: Any, tensor: _Tensor) -> None:
+    def _check_kind(self, node: Any) -> None:
+        """Refuse what only looks like a known operation, or holds a graph, which sees all that is outside."""
+        kind, how = node.op_type, _attributes(node)
+        if node.domain not in ("", "ai.onnx") or (node.domain, kind) in self.functions:
+            raise UnknownError(f"{kind} of {node.domain or 'the network'} is not known")
+        if any(a.HasField("g") or a.graphs for a in node.attribute):
+            raise UnknownError(f"{kind} is not known")
+        if kind == "BatchNormalization" and (how.get("training_mode") or any(node.output[1:])):
+            raise UnknownError("BatchNormalization as in training takes in the whole tile")
+        if kind == "Dropout" and any(node.input[2:]) and np.any(self.constants.get(node.input[2], True)):
+            raise UnknownError("Dropout as in training is by chance")
+
+    def _check_numbers(self, node: Any, data: list[str]) -> None:
+        """Refuse weights and summands that depend on the tile, as on its size."""
+        kind = node.op_type
+        joins = kind == "Concat" or (kind in PIXELWISE.split() and kind != "BatchNormalization")
+        known = {*self.constants, *data, ""} if joins else {*self.fixed, node.input[0]}
+        if kind not in ("Pad", "Slice", "Resize", "Upsample") and not known.issuperset(node.input):
+            raise UnknownError(f"{kind} with numbers that are computed")
+
+    def _check_maps(self, node: Any, tensor: _Tensor) -> None:
         """Refuse a map that is added to a tile, or multiplied: it belongs to places in the tile."""
-        if node.op_type not in PIXELWISE.split() or node.op_type == "BatchNormalization":
+        if node.op_type not in (*PIXELWISE.split(), "Concat") or node.op_type == "BatchNormalization":
             return
         for name in node.input:
             shape = self.constants[name].shape if name in self.constants else ()
             ends = zip(reversed(tensor.axes), reversed(shape), strict=False)
-            if any(letter in self.spatial and n != 1 for letter, n in ends):
+            if len(shape) > len(tensor.axes) or any(letter in self.spatial and n != 1 for letter, n in ends):
                 raise UnknownError(f"{node.op_type} with a map takes in the whole tile")
 
 
@@ -330,6 +379,8 @@ def _constant(node: Any) -> NDArray[Any]:
     from onnx import numpy_helper
 
     how = _attributes(node)
+    if "sparse_value" in how:
+        raise UnknownError("a sparse constant is not known")
     if "value" in how:
         found: NDArray[Any] = numpy_helper.to_array(how["value"])
         return found

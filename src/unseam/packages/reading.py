@@ -103,7 +103,7 @@ def reading_of(steps: Sequence[Post], channels: int, names: Sequence[str], last:
     """
     steps = tuple(steps)
     sums_to_one = last == "Softmax" or Activation("softmax") in steps
-    first = names[0].strip().lower() if names else ""
+    first, second = (name.strip().lower() for name in (*names, "", "")[:2])
     if first in BOUNDARY:
         raise ModelFileError(
             f"{place} gives {' and '.join(names)}; expected foreground first, then boundary if there is one"
@@ -112,14 +112,15 @@ def reading_of(steps: Sequence[Post], channels: int, names: Sequence[str], last:
         if steps and isinstance(steps[-1], Binarize) and 0 <= steps[-1].threshold <= 1:
             return Reading("foreground", steps[:-1], 2, steps[-1].threshold)
         kind = "foreground"
-    elif channels == 2 and not sums_to_one and first not in BACKGROUND:
+    elif channels == 2 and not sums_to_one and first not in BACKGROUND and second in ("", *BOUNDARY):
         kind = "boundary"
     elif channels > 1 and (sums_to_one or first in BACKGROUND):
         kind = "classes"
     else:
+        what = f" ({', '.join(names)})" if names else ""
         raise ModelFileError(
-            f"{place} gives {channels} channels {'with' if sums_to_one else 'without'} softmax; unseam reads "
-            "one (foreground), two (foreground and boundary), or classes with softmax"
+            f"{place} gives {channels} channels{what} {'with' if sums_to_one else 'without'} softmax; "
+            "unseam reads one (foreground), two (foreground and boundary), or classes with softmax"
         )
     if any(isinstance(step, Binarize) for step in steps):
         raise ModelFileError(
