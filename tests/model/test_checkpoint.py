@@ -162,6 +162,24 @@ def test_a_file_of_something_else(tmp_path: Path) -> None:
         read_header(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "net.zip",
+            r"net\.zip is a bioimage\.io package, or another archive; give the model\.safetensors it",
+        ),
+        ("net.xml", r"net\.xml is not a model file: models are \.safetensors files, folders of runs, names"),
+        ("net.onnx", r"net\.onnx is not a model file: .*or, to predict with, bioimage\.io packages$"),
+    ],
+)
+def test_a_file_of_another_kind_is_told_as_what_it_is(name: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"PK\x03\x04" + bytes(99))
+    with pytest.raises(ModelFileError, match=words):
+        read_header(tmp_path / name)
+    assert read_header(saved(tmp_path / "mine.model")).task  # what it is called does not matter else
+
+
 def test_a_newer_format(tmp_path: Path) -> None:
     path = with_document(tmp_path / "m.safetensors", lambda d: d.update(format_version=2))
     with pytest.raises(ModelFileError, match=r"has model format 2; this unseam reads up to 1: update it"):

@@ -410,6 +410,23 @@ def inner() -> bytes:
     return bytes(model.SerializeToString())
 
 
+def elsewhere(where: str) -> bytes:
+    """A network of which a tensor, that only a function or a sparse one has, is in another file."""
+    model = onnx.load_model_from_string(unet())
+    tensor = onnx.TensorProto(name="far", data_type=1, dims=[1], data_location=onnx.TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="/etc/passwd")
+    if where == "sparse initializer":
+        model.graph.sparse_initializer.append(onnx.SparseTensorProto(values=tensor, dims=[1]))
+    elif where == "sparse constant":
+        node = model.graph.node.add(op_type="Constant", output=["s"])
+        node.attribute.add(name="sparse_value", type=11).sparse_tensor.indices.CopyFrom(tensor)
+    else:
+        node = helper.make_node("Constant", [], ["y"], value=tensor)
+        opsets = [helper.make_opsetid("", 17)]
+        model.functions.append(helper.make_function("mine", "F", [], ["y"], [node], opsets))
+    return bytes(model.SerializeToString())
+
+
 def unknown() -> bytes:
     model = onnx.load_model_from_string(unet())
     model.graph.node[0].op_type = "Convolve"
@@ -435,6 +452,10 @@ def of_type(kind: int) -> bytes:
         (b"", r"keeps weights in other files, or has no output; save network and weights in one file"),
         (external(), r"keeps weights in other files"),
         (inner(), r"keeps weights in other files"),
+        *(
+            (elsewhere(where), r"keeps weights in other files")
+            for where in ("function", "sparse initializer", "sparse constant")
+        ),
         (unknown(), r"ONNX Runtime cannot run weights\.onnx of .*Convolve.*; convert the network anew"),
         (two_inputs(), r"takes 2 inputs \(in, more\) and its description one; nothing fits"),
         (unet(spatial=3), r"takes 5 axes and its description says bcyx; correct one of them"),

@@ -10,6 +10,7 @@ import onnx
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.packages.made import unet, write_package
 from tests.tiny import samples, trained_run, untrained
 
 from unseam.errors import InputError, ModelFileError, OutputExistsError
@@ -101,6 +102,13 @@ def test_what_is_there_is_kept_before_anything_is_done(to: str, there: str, tmp_
     out = tmp_path / ("n.xml" if to == "openvino" else there)
     with pytest.raises(OutputExistsError, match=f"{there} exists already; give --overwrite"):
         export_model("no model", out, to=to, listener=SILENT)
+
+
+def test_a_package_is_not_exported_again(tmp_path: Path) -> None:
+    package = write_package(tmp_path / "a.zip", unet())
+    words = r"a\.zip is a bioimage\.io package or ONNX; give the model\.safetensors it was made from"
+    with pytest.raises(InputError, match=words):
+        export_model(package, tmp_path / "net.onnx", to="onnx", listener=SILENT)
 
 
 def test_a_model_that_is_not_there(tmp_path: Path) -> None:

@@ -143,10 +143,22 @@ def read_header(path: Path) -> ModelHeader:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
     except (OSError, SafetensorError) as error:
+        if path.suffix not in ("", ".safetensors"):
+            raise ModelFileError(f"{path} is {_other(path)}") from error
         raise ModelFileError(f"{path} is cut short or not a model file ({error}); copy it again") from error
     if HEADER_KEY not in metadata:
         raise ModelFileError(f"{path} is not a model of unseam; give the model.safetensors of a run")
     return parse_header(path, metadata[HEADER_KEY])
+
+
+def _other(path: Path) -> str:
+    """What a file is that is no .safetensors file, and what to give in its place."""
+    if path.suffix.lower() == ".zip":
+        return "a bioimage.io package, or another archive; give the model.safetensors it was made from"
+    return (
+        "not a model file: models are .safetensors files, folders of runs, names that `unseam models` lists, "
+        "or, to predict with, bioimage.io packages"
+    )
 
 
 def load_network(path: Path) -> tuple[UNet, ModelHeader]:

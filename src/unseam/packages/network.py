@@ -132,9 +132,8 @@ def read_graph(content: bytes, place: str) -> Any:
         raise ModelFileError(
             f"{place} is no ONNX network, or is cut short ({_first(error)}); download the package again"
         ) from error
-    if not model.graph.output or any(
-        t.data_location == onnx.TensorProto.EXTERNAL for t in _tensors(model.graph)
-    ):
+    tensors = [*_tensors(model.graph), *(t for f in model.functions for t in _of_nodes(f.node))]
+    if not model.graph.output or any(t.data_location == onnx.TensorProto.EXTERNAL for t in tensors):
         raise ModelFileError(
             f"{place} keeps weights in other files, or has no output; save network and weights in one file"
         )
@@ -216,12 +215,19 @@ def _check_ends(session: Any, description: Description, place: str) -> None:
 def _tensors(graph: Any) -> Any:
     """All constants of a graph, and of the graphs in it."""
     yield from graph.initializer
-    for node in graph.node:
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    yield from _of_nodes(graph.node)
+
+
+def _of_nodes(nodes: Any) -> Any:
+    """All constants that nodes hold; what is not stated is an empty tensor."""
+    for node in nodes:
         for attribute in node.attribute:
-            yield from attribute.tensors
-            if attribute.HasField("t"):
-                yield attribute.t
-            for inner in [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]:
+            yield from (attribute.t, *attribute.tensors)
+            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                yield from (sparse.values, sparse.indices)
+            for inner in (attribute.g, *attribute.graphs):
                 yield from _tensors(inner)
 
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from unseam.geometry import AxisGeometry
 from unseam.grid import Region
 from unseam.guard.correction import NONE, Correction
-from unseam.guard.reference import GuardReference
 from unseam.guard.regions import MOST, SIZE, sample_regions
 from unseam.guard.statistics import Statistics, describe
 from unseam.guard.verdict import Verdict, compare
@@ -106,19 +105,8 @@ def judge(
     """Compare an image, made ready and corrected before, with the training images, if they are known."""
     if header.guard is None or not isinstance(net, UNet):
         return None
-    return _judge(net, header.guard, header, prepared, device, correction)
-
-
-def _judge(
-    net: UNet,
-    reference: GuardReference,
-    header: ModelHeader,
-    prepared: Prepared,
-    device: torch.device,
-    correction: Correction,
-) -> Verdict:
     pixels = None if prepared.is_resized or correction else _pixels(prepared.image, header.spacing)
-    return compare(reference, observe(net, prepared, device), pixels=pixels, correction=correction)
+    return compare(header.guard, observe(net, prepared, device), pixels=pixels, correction=correction)
 
 
 def _pixels(image: Source, trained: Sequence[float] | None) -> str | None:

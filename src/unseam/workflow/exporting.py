@@ -90,7 +90,9 @@ def export_model(
         refuse_existing(path, overwrite=overwrite)
     loaded = load_model(model, device="cpu")
     if not isinstance(loaded.network, UNet):
-        raise InputError(f"{model} is a package of another program; only models of unseam are exported")
+        raise InputError(
+            f"{model} is a bioimage.io package or ONNX; give the model.safetensors it was made from"
+        )
     listener.say(f"exporting {loaded.path} to {to}, and comparing it with PyTorch")
     if to == "safetensors":
         half_model(model, out, overwrite=overwrite)

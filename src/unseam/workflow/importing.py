@@ -7,6 +7,7 @@ from pathlib import Path
 
 import unseam
 from unseam.caffe.importing import read_model
+from unseam.errors import InputError
 from unseam.io.atomic import refuse_existing
 from unseam.model.checkpoint import ModelHeader, save_model
 from unseam.workflow.listener import Listener, printing
@@ -43,9 +44,11 @@ def import_model(
     Raises
     ------
     UnseamError
-        As `unseam.caffe.importing.read_model`, or if `out` is there or cannot be written.
+        As `unseam.caffe.importing.read_model`, or if `out` is there, cannot be written, or ends otherwise.
     """
     listener = listener or printing()
+    if Path(out).suffix != ".safetensors":
+        raise InputError(f"the output is {out}; give a name that ends in .safetensors")
     refuse_existing(Path(out), overwrite=overwrite)
     imported = read_model(Path(path), Path(weights) if weights else None)
     for line in imported.remarks:
