@@ -8,6 +8,7 @@ from typing import Any
 from unseam.errors import MissingExtraError, ModelFileError
 
 SHOWN = 60
+MOST_LETTERS = 2**22
 """Letters of a value that a message repeats."""
 
 
@@ -89,8 +90,8 @@ def read_yaml(content: bytes, place: str) -> Entry:
     Raises
     ------
     ModelFileError
-        If it is not YAML, asks for objects of a program, or repeats parts of itself by name, which can
-        grow without end.
+        If it is not YAML, asks for objects of a program, or repeats parts of itself by name until it
+        has more than `MOST_LETTERS`.
     MissingExtraError
         If PyYAML is not installed.
     """
@@ -102,16 +103,27 @@ def read_yaml(content: bytes, place: str) -> Entry:
         ) from error
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
-        def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.check_event(yaml.AliasEvent):
-                raise yaml.YAMLError(f"line {self.peek_event().start_mark.line + 1} repeats a part by *name")
-            return super().compose_node(parent, index)
+        def get_single_node(self) -> Any:
+            node = super().get_single_node()
+            if node is not None and _letters(node, {}) > MOST_LETTERS:
+                raise yaml.YAMLError(f"with what it repeats by *name it has more than {MOST_LETTERS} letters")
+            return node
 
     try:
         return Entry(yaml.load(content, Loader), place)
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelFileError(f"{place} is not plain YAML ({reason}); download the package again") from error
+
+
+def _letters(node: Any, known: dict[int, int]) -> int:
+    """How long a part of a document is once all that it repeats by name is written out."""
+    if id(node) not in known:
+        known[id(node)] = MOST_LETTERS + 1  # what holds itself never ends
+        parts = node.value if not isinstance(node.value, str) else ()
+        flat = [one for part in parts for one in (part if isinstance(part, tuple) else (part,))]
+        known[id(node)] = 1 + (0 if parts else len(node.value)) + sum(_letters(one, known) for one in flat)
+    return known[id(node)]
 
 
 def number(value: Any, place: str) -> float:
