@@ -76,6 +76,7 @@ def test_the_model_is_scored_first_and_kept_where_training_makes_it_worse(
     settings = {**LEAST, "data": {"validation": 0.3}}
     tuned(samples(4), tmp_path / "out", run, settings=settings, listener=listener, pixel_size=0.5)
     assert "held-out images before training: ap 0.900" in said
+    assert "training made it no better: the model that it started from is kept" in said
     before, after = (load_network(folder / "model.safetensors")[0] for folder in (run, tmp_path / "out"))
     assert all(torch.equal(a, b) for a, b in zip(before.parameters(), after.parameters(), strict=True))
 
