@@ -1,7 +1,7 @@
 """Where the time of `unseam predict nuclei IMAGE` goes, start included: python bench/start.py [IMAGE]
 
 Prints the seconds of each step in a fresh process, then those of the whole command. Without an image one of
-512 x 512 pixels with discs is made. Times are those of this machine as busy as it is.
+512 x 512 pixels with discs is made. Times depend on the machine and on what else it does.
 """
 
 from __future__ import annotations

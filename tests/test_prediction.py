@@ -498,3 +498,12 @@ def test_a_folder_without_a_model(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "model.safetensors", np.zeros((3, 3), np.uint8))
     with pytest.raises(ModelFileError, match="is cut short or not a model file"):
         load_model(tmp_path)
+
+
+@pytest.mark.parametrize("task", ["instances", "semantic"])
+def test_a_network_that_gives_nan_is_told_as_such(task: str) -> None:
+    probabilities = np.full((2, 3, 3), np.nan, np.float32)
+    with pytest.raises(
+        InputError, match="the network gives NaN; train the model again, at a lower learning rate"
+    ):
+        to_labels(probabilities, task, ObjectConfig())

@@ -24,8 +24,10 @@ def to_labels(probabilities: NDArray[np.float32], task: str, objects: ObjectConf
     """Class of the largest probability, or objects numbered in raster order."""
     if task == "semantic":
         return to_classes(probabilities)
+    foreground = 1 - probabilities[0]
+    _refuse_nan(foreground)
     return segment(
-        1 - probabilities[0],
+        foreground,
         threshold=_threshold(objects),
         min_size=objects.min_size or 0,
         holes=objects.fill_holes,
