@@ -34,6 +34,14 @@ def test_the_rules_hold_and_objects_are_as_they_were(tmp_path: Path, frames: lis
         assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
 
 
+def test_the_challenge_s_own_reader_takes_it(tmp_path: Path) -> None:
+    """Runs where py-ctcmetrics is installed: it brings a package named `test`, so it is no dependency."""
+    ctc_metrics = pytest.importorskip("ctc_metrics")
+    frames = [np.kron(np.array([[1, 0, 2], [0, 0, 0], [3, 0, n]]), np.ones((8, 8), int)) for n in range(3)]
+    write_ctc(tmp_path / "01_RES", frames)
+    assert ctc_metrics.validate_sequence(str(tmp_path / "01_RES"))["Valid"] == 1
+
+
 def test_by_hand(tmp_path: Path) -> None:
     write_ctc(tmp_path / "r", [np.array([[5, 0, 9]]), np.array([[0, 0, 0]]), np.array([[5, 5, 0]])])
     # Object 5 of frame 0 and object 5 of frame 2 are two tracks: nobody followed them.
