@@ -13,8 +13,9 @@ from safetensors.torch import load_file
 from tests.packages.made import unet, write_package
 from tests.tiny import samples, trained_run, untrained
 
-from unseam.errors import InputError, ModelFileError, OutputExistsError
+from unseam.errors import InputError, ModelFileError, OutputError, OutputExistsError
 from unseam.fingerprint import fingerprint
+from unseam.model.checkpoint import load_network, save_model
 from unseam.prediction import load_model
 from unseam.workflow.exporting import About, _image_of, export_model, in_words
 from unseam.workflow.listener import SILENT, Listener, Step
@@ -51,6 +52,15 @@ def test_a_model_of_half_the_size_gives_next_to_the_same(run: Path, tmp_path: Pa
     assert kernels.dtype == torch.bfloat16
     assert 1e-6 < written.difference < 0.05  # 8 bits of mantissa
     assert load_model(written.files[0]).header.task == "instances"
+
+
+def test_a_model_that_gives_nan_leaves_nothing_behind(run: Path, tmp_path: Path) -> None:
+    net, header = load_network(run / "model.safetensors")
+    spoiled = {name: v * torch.nan if v.is_floating_point() else v for name, v in net.state_dict().items()}
+    save_model(tmp_path / "model.safetensors", spoiled, header, overwrite=False)
+    with pytest.raises(OutputError, match=r"differs from PyTorch by nan .* nothing was written"):
+        export_model(tmp_path / "model.safetensors", tmp_path / "half.safetensors", to="safetensors")
+    assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]
 
 
 @pytest.mark.parametrize(("dims", "channels", "shape"), [(2, 3, (3, 272, 272)), (3, 1, (1, 32, 32, 32))])

@@ -19,7 +19,7 @@ from unseam.export.frame import frame_of
 from unseam.export.onnx import write_onnx
 from unseam.export.openvino import write_openvino
 from unseam.fingerprint import Fingerprint
-from unseam.io.atomic import refuse_existing
+from unseam.io.atomic import refuse_existing, replacing
 from unseam.io.images import read_image, stem
 from unseam.model.unet import UNet
 from unseam.normalize import Normalization
@@ -95,11 +95,12 @@ def export_model(
         )
     listener.say(f"exporting {loaded.path} to {to}, and comparing it with PyTorch")
     if to == "safetensors":
-        half_model(model, out, overwrite=overwrite)
-        half = load_model(out, device="cpu").tile_function("none")
-        difference = largest_difference(
-            loaded, lambda tiles: np.stack([half(tile) for tile in tiles]), tolerance=1.0
-        )
+        with replacing(out, overwrite=overwrite) as temporary:
+            half_model(model, temporary)
+            half = load_model(temporary, device="cpu").tile_function("none")
+            difference = largest_difference(
+                loaded, lambda tiles: np.stack([half(tile) for tile in tiles]), tolerance=1.0
+            )
         return Written((out,), difference, ("weights are in bfloat16, half the size",))
 
     def on_step(done: int, total: int) -> None:
