@@ -122,10 +122,9 @@ def train(
         with tensorboard_log(run.folder) if tensorboard else nullcontext() as log:
             run.open(task.stated, sampler, resume=resume)
             hooks = _leading(run, task, log, should_stop)
-            before = _score_base(task, state, hooks, run) if task.base and not state.validations else None
+            if task.base and not state.validations:
+                _score_base(task, state, hooks, run)
             fit(state, sampler, config, hooks, low_precision=task.low_precision, world=world)
-            if before is not None and state.best_score == before > _best_of(state):
-                run.listener.say("training made it no better: the model that it started from is kept")
         model = _finish(run, task, state)
         share((run.folder / MODEL).read_bytes(), world)
         return model
@@ -143,25 +142,16 @@ def _leading(run: Run, task: Task, log: Any, should_stop: Callable[[], bool]) ->
     )
 
 
-def _best_of(state: State) -> float:
-    """The best of the scores that decide, over the validations of a run."""
-    scores = [
-        value for row in state.history for key, value in list(row.items())[4:5] if key.startswith("val_")
-    ]
-    return max(scores, default=-np.inf)
-
-
-def _score_base(task: Task, state: State, hooks: Hooks, run: Run) -> float | None:
+def _score_base(task: Task, state: State, hooks: Hooks, run: Run) -> None:
     """Score the model that the run starts from, and keep it until training makes a better one."""
     assert task.base is not None
     if not task.held_out or task.base.header.network.classes != task.config.network.classes:
-        return None
+        return
     scores = hooks.validate(state.average)
     named = ", ".join(f"{name} {number(value)}" for name, value in scores.items())
     run.listener.say(f"held-out images before training: {named}")
     state.best_score = next(iter(scores.values()))
     hooks.keep(state)
-    return state.best_score
 
 
 def _following(should_stop: Callable[[], bool]) -> Hooks:
@@ -193,6 +183,8 @@ def configure(
 def _finish(run: Run, task: Task, state: State) -> Model:
     """Choose thresholds and growth for the best model, and write it for the last time."""
     best = load_model(run.folder / MODEL, device=task.device.type)
+    if task.base and best.header.training["iterations"] == 0:
+        run.listener.say("training made it no better: the model that it started from is kept")
     objects = choose_objects(best, task.held_out, free=task.free)
     final = replace(task, config=replace(task.config, objects=objects))
     scores = validate(replace(best, header=replace(best.header, objects=objects)), task.held_out)
