@@ -100,8 +100,7 @@ class Normalization:
         -----
         A constant channel becomes 0 everywhere.
         """
-        read: Read = lambda region: image[(slice(None), *slices(region))]  # noqa: E731
-        return self.fit(read, image.shape[1:], channels=len(image), dtype=image.dtype)(image)
+        return self.fit(reading(image), image.shape[1:], channels=len(image), dtype=image.dtype)(image)
 
     def fit(
         self,
@@ -172,6 +171,11 @@ def _range(dtype: np.dtype[Any]) -> tuple[float, float]:
         return 0.0, 1.0
     limits = np.iinfo(dtype)
     return float(limits.min), float(limits.max)
+
+
+def reading(image: Array) -> Read:
+    """An image in memory, (C, *spatial), as a function of a region."""
+    return lambda region: image[(slice(None), *slices(region))]
 
 
 def in_parts(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseam.errors import InputError
-from unseam.grid import Region, slices
+from unseam.grid import Region
 from unseam.normalize import (
     Array,
     ImageParts,
@@ -24,6 +24,7 @@ from unseam.normalize import (
     in_parts,
     mean_and_deviation,
     percentiles,
+    reading,
 )
 
 Pairs = list[tuple[float, float]]
@@ -132,8 +133,7 @@ class Preprocessing:
 
     def __call__(self, image: Array) -> NDArray[np.float32]:
         """Scale `image`, (C, *spatial) of any real dtype, to float32; errors as `fit`."""
-        read: Read = lambda region: image[(slice(None), *slices(region))]  # noqa: E731
-        return self.fit(read, image.shape[1:], channels=len(image), dtype=image.dtype)(image)
+        return self.fit(reading(image), image.shape[1:], channels=len(image), dtype=image.dtype)(image)
 
     def fit(
         self,

@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseam.grid import BlockGrid, Region
-from unseam.instances.blocks.places import inside, meet, numbered_by_first, outer_layers, place_in_image
+from unseam.instances.blocks.places import (
+    first_pixels,
+    inside,
+    meet,
+    numbered_by_first,
+    outer_layers,
+    place_in_image,
+)
 from unseam.instances.blocks.records import BlockTable, CoreSummary
 from unseam.instances.components import label_block, label_classes, merge
 from unseam.instances.labels import Labels, Mask
@@ -102,8 +109,7 @@ def join_cores(grid: BlockGrid, record_of: Callable[[int], CoreSummary]) -> Bloc
     first, classes = found.columns
     alike = classes[found.pairs[:, 0] - 1] == classes[found.pairs[:, 1] - 1]
     core = merge(found.count, found.pairs[alike])[1:] - 1
-    first_of_core = np.full(core.max() + 1, np.iinfo(np.int64).max)
-    np.minimum.at(first_of_core, core, first)
+    first_of_core = first_pixels(core, first, core.max() + 1)
     numbers = numbered_by_first(first_of_core, np.ones(len(first_of_core), bool))
     return BlockTable(found.offsets, numbers[core])
 

@@ -8,13 +8,18 @@ import numpy as np
 
 from unseam.grid import BlockGrid, Region
 from unseam.instances.blocks.cores import apply_numbers
-from unseam.instances.blocks.places import inside, meet, numbered_by_first, outer_layers, place_in_image
+from unseam.instances.blocks.places import (
+    first_pixels,
+    inside,
+    meet,
+    numbered_by_first,
+    outer_layers,
+    place_in_image,
+)
 from unseam.instances.blocks.records import BlockTable, CoreSummary, PartSummary
 from unseam.instances.components import label_block, merge
 from unseam.instances.labels import Labels, Mask
 from unseam.instances.parts import REST, large_parts
-
-_LAST = np.iinfo(np.int64).max
 
 
 def find_parts(
@@ -92,15 +97,14 @@ def join_parts(
     core = merge(cores.count, cores.pairs)[1:] - 1
     part = merge(parts.count, parts.pairs)[1:] - 1
     n_cores, n_parts = core.max(initial=-1) + 1, part.max(initial=-1) + 1
-    first_of_core, first_of_part = np.full(n_cores, _LAST), np.full(n_parts, _LAST)
-    np.minimum.at(first_of_core, core, cores.columns[0])
-    np.minimum.at(first_of_part, part, parts.columns[0])
     sizes, owner = np.zeros(n_parts, np.int64), np.zeros(n_parts, np.intp)
     np.add.at(sizes, part, parts.columns[1])
     start = np.repeat(cores.offsets[:-1], np.diff(parts.offsets))  # where the cores of the part's block start
     owner[part] = core[start + parts.columns[2] - 1]
     is_large, is_divided = large_parts(sizes, owner, n_cores, part_size)
-    first = np.concatenate([first_of_core, first_of_part])
+    first = np.concatenate(
+        [first_pixels(core, cores.columns[0], n_cores), first_pixels(part, parts.columns[0], n_parts)]
+    )
     numbers = numbered_by_first(first, np.concatenate([~is_divided, is_large & is_divided[owner]]))
     of_cores = np.where(is_divided, REST, numbers[:n_cores]).astype(np.int32)
     return BlockTable(cores.offsets, of_cores[core]), BlockTable(parts.offsets, numbers[n_cores:][part])

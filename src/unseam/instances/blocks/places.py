@@ -114,6 +114,13 @@ def meet(
     return Meeting(offsets, np.concatenate(pairs), gathered)
 
 
+def first_pixels(owner: NDArray[np.integer[Any]], first: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return where each of `count` objects begins in the whole image: the least `first` of its parts."""
+    least = np.full(count, np.iinfo(np.int64).max)
+    np.minimum.at(least, owner, first)
+    return least
+
+
 def numbered_by_first(first: NDArray[np.int64], chosen: NDArray[np.bool_]) -> Labels:
     """Return 1 to n for the chosen objects in the order of their first pixels, 0 for the others."""
     numbers = np.zeros(len(first), np.int32)
