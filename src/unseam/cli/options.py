@@ -14,6 +14,7 @@ SECTIONS: dict[str, type[Section]] = {f.name: type(getattr(Config(), f.name)) fo
 
 
 def new_command(commands: Any, name: str, help: str, **options: Any) -> argparse.ArgumentParser:
+    """A command with `--debug`, which all have."""
     command: argparse.ArgumentParser = commands.add_parser(
         name, help=help, description=f"{help}.", allow_abbrev=False, **options
     )
@@ -22,6 +23,7 @@ def new_command(commands: Any, name: str, help: str, **options: Any) -> argparse
 
 
 def model_argument(command: argparse.ArgumentParser) -> None:
+    """The argument MODEL, as every command takes it."""
     command.add_argument(
         "model",
         metavar="MODEL",
@@ -75,6 +77,7 @@ def diameter(text: str) -> float | str:
 
 
 def overwrite(command: argparse.ArgumentParser) -> None:
+    """The option `--overwrite`."""
     command.add_argument("--overwrite", action="store_true", help="replace what is there already")
 
 
@@ -135,10 +138,12 @@ def data_config(options: Namespace) -> DataConfig:
 
 
 def number(value: float | int | None) -> str:
+    """A score as it is printed; a dash where there is none."""
     if value is None:
         return "-"
     return str(value) if isinstance(value, int) else f"{value:.4f}"
 
 
 def pairs(values: dict[str, Any]) -> str:
+    """Names and values on one line."""
     return ", ".join(f"{key} {value}" for key, value in values.items())

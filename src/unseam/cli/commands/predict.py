@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
         "--save",
         metavar="LIST",
         help="what to write (default: labels,probabilities,table,overlay; of an image in blocks "
-        "labels,table,overlay; there also parquet)",
+        "labels,table,overlay; there are also parquet, rois, geojson and coco)",
     )
     command.add_argument("--split", help="of a CSV file, the rows to take, as test")
     of_images(command)

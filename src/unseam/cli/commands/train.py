@@ -62,7 +62,7 @@ def run(options: Namespace) -> int:
             out=options.out,
             base=options.base,
             preset=options.preset,
-            settings=settings(options),
+            settings=_settings(options),
             resume=options.resume,
             overwrite=options.overwrite,
             split=options.split,
@@ -74,7 +74,7 @@ def run(options: Namespace) -> int:
     return 0
 
 
-def settings(options: Namespace) -> dict[str, dict[str, Any]]:
+def _settings(options: Namespace) -> dict[str, dict[str, Any]]:
     """What --config and --set say, the latter on top."""
     settings = read_toml(options.config) if options.config else {}
     Config().updated(settings)  # an error in the file is told before those of --set
