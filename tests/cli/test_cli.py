@@ -278,3 +278,15 @@ def test_predict_takes_other_thresholds_and_nothing_else(
     assert refused.code == 2
     assert "a trained model takes objects.threshold and the like" in refused.err
     assert not (tmp_path / "b").exists()
+
+
+def test_evaluate_scores_membranes(run: Run, model: Path, folders: tuple[Path, Path], tmp_path: Path) -> None:
+    images, labels = folders
+    assert run("predict", model, images, "--out", tmp_path / "out").code == 0
+    scored = run("evaluate", labels, tmp_path / "out", "--isbi")
+    printed = dict(line.split() for line in scored.out.splitlines())
+    assert scored.code == 0 and 0 <= float(printed["isbi_warping_error"]) < 1
+    assert float(printed["isbi_v_rand_thinned"]) > 0 and "ap50" in printed
+    (tmp_path / "out").joinpath(next((tmp_path / "out").glob("*_probabilities.tif")).name).unlink()
+    refused = run("evaluate", labels, tmp_path / "out", "--isbi")
+    assert refused.code == 2 and "predict with --save labels,probabilities" in refused.err
