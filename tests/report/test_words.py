@@ -7,13 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from unseam.metrics.matching import object_outcomes
 from unseam.metrics.isbi import isbi_scores
+from unseam.metrics.matching import object_outcomes
 from unseam.metrics.scores import pool, score
 from unseam.report.words import (
     MEASURES,
-    OF_BOUNDARIES,
     NOTHING,
+    OF_BOUNDARIES,
     Tally,
     number,
     plural,
