@@ -292,3 +292,15 @@ def test_errors_by_size_are_told_beside_the_scores(run: Run, tmp_path: Path) -> 
     rows = [line.split() for line in said.err.splitlines() if line.startswith("  ")][1:]
     #        sizes            true found boundary merged split missed false
     assert rows == [["4", "to", "4", *"1100000"], ["12", "to", "12", *"1000010"]]
+
+
+def test_evaluate_scores_membranes(run: Run, model: Path, folders: tuple[Path, Path], tmp_path: Path) -> None:
+    images, labels = folders
+    assert run("predict", model, images, "--out", tmp_path / "out").code == 0
+    scored = run("evaluate", labels, tmp_path / "out", "--isbi")
+    printed = dict(line.split() for line in scored.out.splitlines())
+    assert scored.code == 0 and 0 <= float(printed["isbi_warping_error"]) < 1
+    assert float(printed["isbi_v_rand_thinned"]) > 0 and "ap50" in printed
+    (tmp_path / "out").joinpath(next((tmp_path / "out").glob("*_probabilities.tif")).name).unlink()
+    refused = run("evaluate", labels, tmp_path / "out", "--isbi")
+    assert refused.code == 2 and "predict with --save labels,probabilities" in refused.err

@@ -139,6 +139,9 @@ def seg_counts(overlap: Overlaps) -> SegCounts:
     A true object belongs to the predicted object that covers strictly more than half of it, and its Jaccard
     index is 0 where there is none. One predicted object may so serve several true ones.
 
+    Pixels whose truth is `IGNORE` belong to neither object. The program of the challenge knows no such pixels
+    and takes all that is not annotated for background: what of a matched object lies there lowers its index.
+
     References
     ----------
     M. Maska et al., 2014, Bioinformatics 30:1609-1617, doi:10.1093/bioinformatics/btu080.

@@ -19,7 +19,7 @@ from unseam.report.record import Report, ReportImage
 from unseam.report.words import Tally, number, plural, tally
 from unseam.report.worst import Judged
 
-EXPLAINED = {**words.OF_CLASSES, **words.MEASURES}
+EXPLAINED = {**words.OF_BOUNDARIES, **words.OF_CLASSES, **words.MEASURES}
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +121,7 @@ class Line:
 def score_table(report: Report) -> list[Line]:
     """Return the known measures among the scores of the set."""
     lines = []
-    main = words.OF_PIXELS if report.semantic else words.MAIN
+    main = (*words.OF_BOUNDARIES, *(words.OF_PIXELS if report.semantic else words.MAIN))
     for name in (name for name in EXPLAINED if name in report.scores):
         value = report.scores[name]
         defined = value is not None and 0 <= value <= 1 and not isinstance(value, int)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from unseam.metrics.error_sizes import JudgedObjects, SizeGroup, by_size, judge_
 from unseam.metrics.overlap import overlaps
 from unseam.metrics.scores import ImageScores, SetScores, pool, score
 from unseam.report import Report, ReportImage, write_report
+from unseam.workflow.boundaries import BoundaryEvaluation, evaluate_boundaries, read_cells
 from unseam.workflow.cases import Pictures, decode_cases, key_of, pictures_of, read_cases
 from unseam.workflow.decoding import Classes, Decoded, decode_both
 from unseam.workflow.listener import Countdown, Listener, printing
@@ -82,12 +83,15 @@ class Evaluation:
         Where the labels are classes: then `set` and `images` score their connected regions.
     errors : tuple of SizeGroup
         What became of the objects of the set, by their size, the smallest first.
+    boundaries : BoundaryEvaluation or None
+        Where they were asked for.
     """
 
     set: SetScores
     images: Mapping[str, ImageScores]
     classes: ClassEvaluation | None = None
     errors: tuple[SizeGroup, ...] = ()
+    boundaries: BoundaryEvaluation | None = None
 
     def __repr__(self) -> str:
         scores = self.of_set()
@@ -108,11 +112,13 @@ class Evaluation:
     def of_set(self) -> Scores:
         """Every measure of the set by its name; undefined measures are None."""
         scores: Scores = dict(self.set.to_dict())
+        scores |= self.boundaries.of_set() if self.boundaries else {}
         return scores | (self.classes.scores(self.classes.set) if self.classes else {})
 
     def of_image(self, name: str) -> Scores:
         """Every measure of an image by its name; undefined measures are None."""
         scores: Scores = dict(self.images[name].to_dict())
+        scores |= self.boundaries.of_image(name) if self.boundaries else {}
         return scores | (self.classes.scores(self.classes.images[name]) if self.classes else {})
 
     def to_dict(self) -> dict[str, Any]:
@@ -176,6 +182,7 @@ def evaluate_files(
     model: str | Path | None = None,
     json_file: str | Path | None = None,
     report: str | Path | None = None,
+    isbi: bool = False,
     config: DataConfig | None = None,
     overwrite: bool = False,
     listener: Listener | None = None,
@@ -193,6 +200,9 @@ def evaluate_files(
         The model that predicted, or its run: the report then says what it learned from, and draws how.
     json_file, report : str or Path, optional
         Where to write the scores and the report.
+    isbi : bool
+        Score the boundaries too, by the measures of `unseam.metrics.isbi`: of STEM_probabilities.tif beside
+        the predicted labels, whose first class is the membrane.
     config : DataConfig, optional
         What the labels mean; ignore and background are about the truth.
     **about
@@ -221,6 +231,9 @@ def evaluate_files(
     names = [case.name for case in cases]
     decoded = decode_cases(cases, config, listener)
     evaluation = _evaluate(names, decoded, listener)
+    if isbi:
+        boundaries = evaluate_boundaries(names, decoded.true, read_cells(pairs), listener)
+        evaluation = replace(evaluation, boundaries=boundaries)
     if report is not None:
         shown_images = _pictures(pictures, images, pairs, config.axes, decoded.true)
         shown = tuple(

@@ -26,6 +26,11 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--json", metavar="FILE", help="write the scores here")
     command.add_argument("--report", metavar="FILE", help="write a page with pictures here, .html")
+    command.add_argument(
+        "--isbi",
+        action="store_true",
+        help="score membranes too, as the ISBI 2012 challenge does, from the STEM_probabilities.tif in PRED",
+    )
     config_options(command, DataConfig, only=LABEL_OPTIONS)
     overwrite(command)
 
@@ -42,14 +47,17 @@ def run(options: Namespace) -> int:
             model=options.model,
             json_file=options.json,
             report=options.report,
+            isbi=options.isbi,
             config=data_config(options),
             overwrite=options.overwrite,
             listener=listener,
         )
     scores = evaluation.of_set()
     per_class = scores.pop("dice_per_class", {})
-    for name, value in (scores | {f"dice[{name}]": value for name, value in per_class.items()}).items():
-        print(f"{name:14} {number(value)}")
+    scores |= {f"dice[{name}]": value for name, value in per_class.items()}
+    width = max(14, *map(len, scores))
+    for name, value in scores.items():
+        print(f"{name:{width}} {number(value)}")
     for line in error_lines(evaluation.errors):  # beside the scores, which programs read
         print(line, file=sys.stderr)
     return 0
