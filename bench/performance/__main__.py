@@ -54,7 +54,8 @@ def measure(name: str, group: ModuleType, options: Options) -> Record:
     """Every row of a group, one after another."""
     load = os.getloadavg()[0]
     rows = tuple(_measured(row, options) for row in group.rows(options))
-    return Record(name, machine(), load, options.threads, rows)
+    facts = group.facts(options) if hasattr(group, "facts") else {}
+    return Record(name, machine(), load, options.threads, rows, facts)
 
 
 def _measured(row: Row, options: Options) -> Measured:
