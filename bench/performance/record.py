@@ -24,11 +24,13 @@ class Options:
     rounds : how often each contestant runs; None leaves it to the row.
     quick : tiny sizes, to see that everything runs.
     threads : for each contestant.
+    only : rows whose title has this.
     """
 
     rounds: int | None = None
     quick: bool = False
     threads: int = 2
+    only: str = ""
 
 
 @dataclass(frozen=True)

@@ -118,3 +118,5 @@ def test_the_command_measures_keeps_and_writes_the_page(
     assert str(tmp_path / "play.json") in capsys.readouterr().out
     assert command.main(["all", "--quick"]) == 0
     assert "play.json" not in capsys.readouterr().out
+    assert command.main(["all", "--only", "oy"]) == command.main(["all", "--only", "Chess"]) == 0
+    assert capsys.readouterr().out.count("### Toys") == 1

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from bench.performance.contestants.networks import PaddedUNet, image_of
+from bench.performance.contestants.networks import PaddedUNet, image_of, laid_out
 from bench.performance.serving import Run, serve, threads
 from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
-from torch import nn
+from torch import Tensor, nn
 
 LABELS = {"labels": {"background": 0, "object": 1}, "channel_names": {"0": "grey"}, "file_ending": ".tif"}
 
@@ -56,10 +56,25 @@ def plain_unet(widths: list[int]) -> PlainConvUNet:
     )
 
 
+class InBfloat16(nn.Module):
+    """A network in bfloat16 and channels last, to which its predictor gives, and of which it takes, float32."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = laid_out(net, "bfloat16", channels_last=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As that of the network."""
+        logits: Tensor = self.net(x.to(torch.bfloat16, memory_format=torch.channels_last))
+        return logits.float()
+
+
 def setup(arguments: dict[str, Any]) -> Run:
-    """`network`, `size`, `patch`; `flips`: whether mirrored versions are averaged; `own`: whose layout."""
+    """`network`, `size`, `patch`; `flips`, `bfloat16`: whether; `own`: whose layout."""
     torch.set_num_threads(threads())
     net = (own_plan if arguments["own"] else same_widths)(arguments["network"], arguments["patch"]).eval()
+    if arguments["bfloat16"]:
+        net = InBfloat16(net)
     plans = PlansManager(
         {"configurations": {"2d": {"patch_size": [arguments["patch"]] * 2, "architecture": {}}}}
     )

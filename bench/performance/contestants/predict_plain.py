@@ -20,6 +20,8 @@ def setup(arguments: dict[str, Any]) -> Run:
     """As `predictor`, and `size` of the image."""
     torch.set_num_threads(threads())
     predict, image = predictor(arguments), image_of(arguments["size"])
+    if arguments.get("compile"):
+        predict(image)
 
     def run() -> dict[str, Any]:
         predict(image)

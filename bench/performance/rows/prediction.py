@@ -51,13 +51,14 @@ def small(network: Arguments, size: int, *, quick: bool = False) -> Iterator[Con
         yield plain(common, "bfloat16", True, fold=True, compile=True)
     yield monai(common, roi=size)
     yield monai(common, roi=size, best=True)
-    yield nnunet(common, patch=size, own=False, flips=False)
-    yield nnunet(common, patch=size, own=True, flips=False)
-    yield nnunet(common, patch=size, own=False, flips=True)
+    yield nnunet(common, patch=size)
+    yield nnunet(common, patch=size, bfloat16=True)
+    yield nnunet(common, patch=size, own=True)
+    yield nnunet(common, patch=size, flips=True)
     yield plain(common, "float32", False, python=peer("vision"), where=", environment of smp")
     yield smp(size, min(size, 512), best=False)
     yield smp(size, min(size, 512), best=True)
-    if not quick:
+    if network is DEFAULT:
         yield cellpose(size)
 
 
@@ -70,9 +71,10 @@ def middle(network: Arguments) -> Iterator[Contestant]:
     yield plain(common, "bfloat16", True, fold=True, tile=512)
     yield monai(common, roi=512)
     yield monai(common, roi=512, best=True)
-    yield nnunet(common, patch=512, own=False, flips=False)
-    yield nnunet(common, patch=512, own=True, flips=False)
-    yield nnunet(common, patch=512, own=False, flips=True, left_out="four times the line above; see 512x512")
+    yield nnunet(common, patch=512)
+    yield nnunet(common, patch=512, bfloat16=True)
+    yield nnunet(common, patch=512, own=True)
+    yield nnunet(common, patch=512, flips=True, left_out="four times the work without; see 512x512")
     yield smp(2048, 512, best=False)
     yield smp(2048, 512, best=True)
 
@@ -86,7 +88,7 @@ def middle_paper() -> Iterator[Contestant]:
     yield plain(common, "bfloat16", True, tile=512)
     yield monai(common, roi=512)
     yield monai(common, roi=512, best=True)
-    yield nnunet(common, patch=512, own=False, flips=False, left_out=long)
+    yield nnunet(common, patch=512, left_out=long)
 
 
 def large() -> Iterator[Contestant]:
@@ -97,7 +99,7 @@ def large() -> Iterator[Contestant]:
     yield plain(common, "bfloat16", True, fold=True, tile=512)
     yield monai(common, roi=512, left_out="minutes a run; see 2048x2048")
     yield monai(common, roi=512, best=True)
-    yield nnunet(common, patch=512, own=False, flips=False, left_out="minutes a run; see 2048x2048")
+    yield nnunet(common, patch=512, left_out="minutes a run; see 2048x2048")
 
 
 def unseam(common: Arguments) -> Contestant:
@@ -120,7 +122,7 @@ def plain(
         dtype,
         "channels last" * channels_last,
         "batch norm folded" * (more.get("fold", False) and common["network"]["batch_norm"]),
-        "torch.compile" * more.get("compile", False),
+        "torch.compile, compiled beforehand" * more.get("compile", False),
         f"output tiles of {more['tile']}" if more.get("tile") else "whole image",
     ]
     arguments = {**common, "dtype": dtype, "channels_last": channels_last, **more}
@@ -136,11 +138,20 @@ def monai(common: Arguments, *, roi: int, best: bool = False, left_out: str = ""
     return Contestant("MONAI", peer("monai"), "predict_monai.py", arguments, note, left_out)
 
 
-def nnunet(common: Arguments, *, patch: int, own: bool, flips: bool, left_out: str = "") -> Contestant:
-    """Its predictor, steps of half a patch; by default it averages over mirrored versions too."""
+def nnunet(
+    common: Arguments,
+    *,
+    patch: int,
+    own: bool = False,
+    flips: bool = False,
+    bfloat16: bool = False,
+    left_out: str = "",
+) -> Contestant:
+    """Its predictor, steps of half a patch; by default it averages over mirrored versions, in float32."""
     layout = "its own layout at equal parameters" if own else "widths and depth of ours"
     note = f"{layout}, patches of {patch}, " + ("flips (its default)" if flips else "no flips")
-    arguments = {**common, "patch": patch, "own": own, "flips": flips}
+    note += ", the network wrapped by us to run in bfloat16, channels last" * bfloat16
+    arguments = {**common, "patch": patch, "own": own, "flips": flips, "bfloat16": bfloat16}
     return Contestant("nnU-Net", peer("nnunet"), "predict_nnunet.py", arguments, note, left_out)
 
 
