@@ -57,7 +57,7 @@ def plain_unet(widths: list[int]) -> PlainConvUNet:
 
 
 class InBfloat16(nn.Module):
-    """A network in bfloat16 and channels last, to which its predictor gives, and of which it takes, float32."""
+    """A network in bfloat16 and channels last for a predictor that gives and takes float32."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
