@@ -17,7 +17,7 @@ TUNED_ON = 2048
 
 
 def setup(arguments: dict[str, Any]) -> Run:
-    """`network`, `size`, `dtype`, `channels_last`, `overlap`, `windows`: sizes, of which the fastest is taken."""
+    """`network`, `size`, `dtype`, `channels_last`, `overlap`; `windows`: sizes, the fastest is taken."""
     torch.set_num_threads(threads())
     dtype, channels_last, size = arguments["dtype"], arguments["channels_last"], arguments["size"]
     net = laid_out(PaddedUNet(**arguments["network"]), dtype, channels_last)
@@ -28,9 +28,8 @@ def setup(arguments: dict[str, Any]) -> Run:
         assert isinstance(logits, Tensor)
         return torch.softmax(logits, dim=1)[0].float()
 
-    window = fastest(
-        predict, arguments["windows"], input_of(image_of(min(size, TUNED_ON)), dtype, channels_last)
-    )
+    tried = input_of(image_of(min(size, TUNED_ON)), dtype, channels_last)
+    window = fastest(predict, arguments["windows"], tried)
     image = image_of(size)
 
     def run() -> dict[str, Any]:
