@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from unseam.metrics.classes import (
     iou_classes,
     pool_classes,
 )
+from unseam.metrics.error_sizes import JudgedObjects, SizeGroup, by_size, judge_objects
 from unseam.metrics.overlap import overlaps
 from unseam.metrics.scores import ImageScores, SetScores, pool, score
 from unseam.report import Report, ReportImage, write_report
@@ -79,11 +80,14 @@ class Evaluation:
         By stem, or "image000" for arrays.
     classes : ClassEvaluation or None
         Where the labels are classes: then `set` and `images` score their connected regions.
+    errors : tuple of SizeGroup
+        What became of the objects of the set, by their size, the smallest first.
     """
 
     set: SetScores
     images: Mapping[str, ImageScores]
     classes: ClassEvaluation | None = None
+    errors: tuple[SizeGroup, ...] = ()
 
     def __repr__(self) -> str:
         scores = self.of_set()
@@ -112,8 +116,13 @@ class Evaluation:
         return scores | (self.classes.scores(self.classes.images[name]) if self.classes else {})
 
     def to_dict(self) -> dict[str, Any]:
-        """{"set": {measure: value}, "images": {stem: {measure: value}}}; undefined measures are None."""
-        return {"set": self.of_set(), "images": {name: self.of_image(name) for name in self.images}}
+        """{"set": {measure: value}, "images": {stem: {measure: value}}}; undefined measures are None.
+
+        Beside them "errors": for each group of sizes, smallest and largest area in pixels, and the counts.
+        """
+        errors = [{"smallest": g.smallest, "largest": g.largest, **asdict(g.counts)} for g in self.errors]
+        images = {name: self.of_image(name) for name in self.images}
+        return {"set": self.of_set(), "images": images, "errors": errors}
 
 
 def evaluate(
@@ -220,7 +229,9 @@ def evaluate_files(
         )
         about = {"title": f"{Path(pred).name} against {Path(true).name}"} | about
         semantic = decoded.classes is not None
-        page = Report(images=shown, scores=evaluation.of_set(), semantic=semantic, **about)
+        page = Report(
+            images=shown, scores=evaluation.of_set(), semantic=semantic, errors=evaluation.errors, **about
+        )
         write_report(report, page, overwrite=overwrite)
         listener.say(f"report: {report}")
     if json_file is not None:
@@ -256,6 +267,7 @@ def _pairs_to_score(true: str | Path, pred: str | Path, listener: Listener) -> l
 
 def _evaluate(names: Sequence[str], decoded: Decoded, listener: Listener | None = None) -> Evaluation:
     scores: dict[str, ImageScores] = {}
+    judged: list[JudgedObjects] = []
     countdown = Countdown(listener, "scoring", len(names)) if listener else None
     for name, truth, prediction in zip(names, decoded.true, decoded.pred, strict=True):
         if truth.shape != prediction.shape:
@@ -264,10 +276,11 @@ def _evaluate(names: Sequence[str], decoded: Decoded, listener: Listener | None 
                 "they must be equal"
             )
         scores[name] = score(truth, prediction)
+        judged.append(judge_objects(truth, prediction))
         if countdown:
             countdown.done(len(scores))
     classes = _evaluate_classes(names, decoded.classes) if decoded.classes else None
-    return Evaluation(pool(list(scores.values())), scores, classes)
+    return Evaluation(pool(list(scores.values())), scores, classes, by_size(judged))
 
 
 def _evaluate_classes(names: Sequence[str], classes: Classes) -> ClassEvaluation:
