@@ -26,9 +26,12 @@ def own_plan(network: Mapping[str, Any], patch: int) -> PlainConvUNet:
 
     The patch is halved down to 4 x 4, and the widths double up to 16 times the first, as 32 to 512.
     """
-    wanted, stages = parameters(PaddedUNet(**network)), patch.bit_length() - 2
-    nets = (plain_unet([base * min(2**level, 16) for level in range(stages)]) for base in range(4, 33))
-    return min(nets, key=lambda net: abs(parameters(net) - wanted))
+    stages = patch.bit_length() - 2
+    layouts = [[base * min(2**level, 16) for level in range(stages)] for base in range(1, 33)]
+    with torch.device("meta"):  # counted without being drawn
+        wanted = parameters(PaddedUNet(**network))
+        counts = [parameters(plain_unet(widths)) for widths in layouts]
+    return plain_unet(min(zip(counts, layouts, strict=True), key=lambda one: abs(one[0] - wanted))[1])
 
 
 def parameters(net: nn.Module) -> int:
@@ -57,7 +60,7 @@ def plain_unet(widths: list[int]) -> PlainConvUNet:
 
 
 class InBfloat16(nn.Module):
-    """A network in bfloat16 and channels last, to which its predictor gives, and of which it takes, float32."""
+    """A network in bfloat16 and channels last for a predictor that gives and takes float32."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
