@@ -26,31 +26,28 @@ def stepping(epochs: Mapping[int, Epoch], step: Callable[[Any], None], said: Map
     step : takes one.
     said : what the run says; "patches" of them are its work.
     """
-    remaining = dict(epochs)
     tried: dict[int, float] = {}
 
-    def seconds(epoch: Epoch) -> float:
+    def seconds(workers: int) -> float:
         started = time.perf_counter()
-        for batch in epoch():
+        for batch in epochs[workers]():
             step(batch)
         return time.perf_counter() - started
 
-    def choose() -> None:
-        step(next(iter(next(iter(epochs.values()))())))  # what only the first step does
-        for workers, epoch in epochs.items():
-            tried[workers] = round(seconds(epoch), 3)
-        best = min(tried, key=lambda workers: tried[workers])
-        for other in tried.keys() - {best}:
-            del remaining[other]
-
     def run() -> dict[str, Any]:
-        if not tried:
-            choose()
+        if tried:
+            seconds(fastest(tried))
         else:
-            seconds(*remaining.values())
-        return {"work": said["patches"], **said, "workers": next(iter(remaining)), "tried": dict(tried)}
+            step(next(iter(epochs[min(epochs)]())))  # what only the first step does
+            tried.update({workers: round(seconds(workers), 3) for workers in epochs})
+        return {"work": said["patches"], **said, "workers": fastest(tried), "tried": dict(tried)}
 
     return run
+
+
+def fastest(seconds: Mapping[int, float]) -> int:
+    """The number of processes with which an epoch took least."""
+    return min(seconds, key=lambda workers: seconds[workers])
 
 
 def prepared(net: nn.Module, dtype: str) -> nn.Module:
