@@ -32,14 +32,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="+", choices=[*known, "all", "page"], metavar="NAME")
     parser.add_argument("--rounds", type=int, help="runs of each contestant (default: those of each row)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, printed and not kept without --out")
+    parser.add_argument("--only", default="", help="rows with this in their title; printed too")
     parser.add_argument("--threads", type=int, default=2, help="of each contestant (default 2)")
     parser.add_argument("--out", type=Path, help="folder of the results (default bench/performance/results)")
     options = parser.parse_args(arguments)
     folder = options.out or RESULTS
-    asked = Options(options.rounds, options.quick, options.threads)
+    asked = Options(options.rounds, options.quick, options.threads, options.only)
     for name in known if "all" in options.names else [n for n in options.names if n != "page"]:
         record = measure(name, known[name], asked)
-        if options.out or not options.quick:
+        if options.out or not (options.quick or options.only):
             print(write(record, folder))
         print(group_page(record, known[name]))
     if "page" in options.names:
@@ -53,8 +54,9 @@ def main(arguments: list[str] | None = None) -> int:
 def measure(name: str, group: ModuleType, options: Options) -> Record:
     """Every row of a group, one after another."""
     load = os.getloadavg()[0]
-    rows = tuple(_measured(row, options) for row in group.rows(options))
-    return Record(name, machine(), load, options.threads, rows)
+    rows = tuple(_measured(row, options) for row in group.rows(options) if options.only in row.title)
+    facts = group.facts(options) if hasattr(group, "facts") else {}
+    return Record(name, machine(), load, options.threads, rows, facts)
 
 
 def _measured(row: Row, options: Options) -> Measured:

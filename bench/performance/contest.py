@@ -52,7 +52,8 @@ class Limits:
     Attributes
     ----------
     threads : for each of them.
-    patience : seconds; one whose first run takes longer is not repeated, and the first counts as its only.
+    patience : seconds; one whose first run takes longer is not repeated, and that counts as its only. The
+        first contestant, with which the others are compared, is repeated all the same.
     limit : seconds after which a set-up or a run is ended as failed.
     """
 
@@ -109,7 +110,7 @@ def contest(
             one.run()
         for _ in range(rounds):
             for one in taking_part:
-                if one.runs and one.runs[0]["seconds"] <= limits.patience:
+                if one is taking_part[0] or (one.runs and one.runs[0]["seconds"] <= limits.patience):
                     one.run()
         return tuple(one.result() for one in taking_part)
 

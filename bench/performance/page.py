@@ -61,8 +61,13 @@ def table_line(one: Result, row: Measured) -> str:
     rate = one.work / row.per_unit / median
     return (
         f"| {one.name} | {ratio} | {spread(one.seconds)} | {figure(rate)} | {figure(one.first or 0)} | "
-        f"{one.peak_bytes / 1e9:.1f} | {one.note} |"
+        f"{one.peak_bytes / 1e9:.1f} | {settings(one)} |"
     )
+
+
+def settings(one: Result) -> str:
+    """Its note, and what its last run told: what it chose by itself."""
+    return ", ".join(filter(None, [one.note, *(f"{name} {value}" for name, value in one.said.items())]))
 
 
 def spread(seconds: Sequence[float]) -> str:

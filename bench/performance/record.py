@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.performance.contest import Contestant, Limits, Result
 
@@ -23,11 +24,13 @@ class Options:
     rounds : how often each contestant runs; None leaves it to the row.
     quick : tiny sizes, to see that everything runs.
     threads : for each contestant.
+    only : rows whose title has this.
     """
 
     rounds: int | None = None
     quick: bool = False
     threads: int = 2
+    only: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class Record:
     load : average number of busy processes in the minute before; figures of a busy machine are poor.
     threads : of each contestant.
     rows : as measured.
+    facts : what is counted, not timed, by the group's `facts(options)`.
     """
 
     name: str
@@ -88,6 +92,7 @@ class Record:
     load: float
     threads: int
     rows: tuple[Measured, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def machine() -> str:
@@ -127,5 +132,5 @@ def read(path: Path) -> Record:
     return Record(**{**values, "rows": rows})
 
 
-def _tuples(values: dict[str, object]) -> dict[str, object]:
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

@@ -62,7 +62,14 @@ ROW = Measured(
             "ours", "as it comes", seconds=(1.0, 2.0, 3.0, 4.0, 5.0), first=9.0, work=6e6, peak_bytes=10**9
         ),
         Result(
-            "theirs", "tuned", {"size": [2]}, seconds=(7.5,), first=7.5, work=6e6, versions={"torch": "2.1"}
+            "theirs",
+            "tuned",
+            {"size": [2]},
+            seconds=(7.5,),
+            first=7.5,
+            work=6e6,
+            said={"windows of": 5},
+            versions={"torch": "2.1"},
         ),
         Result("absent", failure="no environment"),
     ),
@@ -74,7 +81,7 @@ def test_a_table_has_ratios_medians_and_quartiles() -> None:
     # ours: median 3, quartiles 2 and 4, 6 Mpixel in 3 s; theirs: 7.5 / 3
     lines = row_page(ROW).splitlines()
     assert lines[4] == "| ours | 1.00 | 3.00 (2.00 to 4.00) | 2.00 | 9.00 | 1.0 | as it comes |"
-    assert lines[5] == "| theirs | 2.50 | 7.50 (one run) | 0.800 | 7.50 | 0.0 | tuned |"
+    assert lines[5] == "| theirs | 2.50 | 7.50 (one run) | 0.800 | 7.50 | 0.0 | tuned, windows of 5 |"
     assert lines[6] == "| absent | | no environment | | | |  |"
     assert lines[-1] == "All alike."
 
@@ -118,3 +125,5 @@ def test_the_command_measures_keeps_and_writes_the_page(
     assert str(tmp_path / "play.json") in capsys.readouterr().out
     assert command.main(["all", "--quick"]) == 0
     assert "play.json" not in capsys.readouterr().out
+    assert command.main(["all", "--only", "oy"]) == command.main(["all", "--only", "Chess"]) == 0
+    assert capsys.readouterr().out.count("### Toys") == 1

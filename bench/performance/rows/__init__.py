@@ -1,7 +1,8 @@
 """A module for each group of rows.
 
 It has `ORDER` (its place on the page), `TITLE`, `INTRODUCTION` (Markdown, may be empty) and `rows(options)`,
-which returns the `record.Row`s. If it has `page(record)`, that is its Markdown instead of the tables.
+which returns the `record.Row`s. If it has `facts(options)`, what that counts is kept beside them. If it has
+`page(record)`, that is its Markdown instead of the tables.
 """
 
 from __future__ import annotations
