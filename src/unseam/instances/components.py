@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from unseam.errors import LabelError
 from unseam.instances.labels import Labels, Mask, checked
@@ -90,6 +88,9 @@ def merge(count: int, pairs: NDArray[np.integer[Any]]) -> Labels:
 
     `pairs`, (k, 2), holds the numbers that belong together; equal results are one object.
     """
+    from scipy.sparse import coo_array  # slow to import, and needed for blocks alone
+    from scipy.sparse.csgraph import connected_components
+
     low, high = pairs.T - 1
     graph = coo_array((np.ones(len(pairs), bool), (low, high)), shape=(count, count))
     joined = connected_components(graph, directed=False)[1] if count else np.empty(0)
