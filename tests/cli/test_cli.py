@@ -153,7 +153,7 @@ def test_demo_is_called_with_its_options(run: Run, monkeypatch: pytest.MonkeyPat
 
 def test_help_names_every_command_and_setting(run: Run) -> None:
     said = run("--help")
-    assert said.code == 0 and all(f"\n    {command} " in said.out for command in COMMANDS)
+    assert said.code == 0 and set(COMMANDS) <= set(said.out.split())
     for command in COMMANDS:
         assert run(command, "--help").code == 0
     settings = run("train", "--help").out

@@ -21,6 +21,7 @@ COMMANDS = (
     "import",
     "doctor",
     "demo",
+    "reproduce",
 )
 """Modules of `unseam.cli.commands`, each a command."""
 
