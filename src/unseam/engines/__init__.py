@@ -1,0 +1,1 @@
+"""Engines: what runs a network, each a way from plain arrays to a function of a tile."""

@@ -1,0 +1,113 @@
+"""OpenVINO: the U written out operation by operation, and compiled for tiles of one size."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseam.model.folded import Convolution, FoldedNetwork, crop_margins
+
+Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
+
+
+def compile_tile(network: FoldedNetwork, tile: Sequence[int], *, precision: str, threads: int = 0) -> Run:
+    """The network as a function of a tile: (C, *tile) to probabilities (classes, *output)."""
+    openvino = load_openvino()
+    options: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    if threads:
+        options["INFERENCE_NUM_THREADS"] = threads
+    compiled = openvino.Core().compile_model(graph(network, tile), "CPU", options)
+
+    def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.array(compiled([np.ascontiguousarray(x)[None]])[0])[0]
+
+    return run
+
+
+def graph(network: FoldedNetwork, tile: Sequence[int]) -> Any:
+    """`UNet.forward` and a softmax as an `openvino.Model`; nodes have the names of the modules."""
+    openvino = load_openvino()
+    ops = openvino.opset13
+    image = ops.parameter([1, network.in_channels, *tile], np.float32, name="image")
+    x, skips = image, []
+    for k, (level, stride) in enumerate(zip(network.down, network.strides, strict=True)):
+        x = _level(ops, network, level, x, f"down.{k}")
+        skips.append(x)
+        x = _pool(ops, x, stride, f"pool.{k}")
+    x = _level(ops, network, network.bottom, x, "bottom")
+    margins = crop_margins(network.geometry)
+    for k in reversed(range(len(skips))):
+        x = _up(ops, network.up[k], x, network.strides[k], f"up.{k}")
+        if network.active_up:
+            x = _activation(ops, x, network.leak, f"up.{k}.relu")
+        x = ops.concat([_crop(ops, skips[k], margins[k], f"crop.{k}"), x], axis=1, name=f"concat.{k}")
+        x = _level(ops, network, network.out[k], x, f"out.{k}")
+    x = _convolution(ops, network.head, x, "head")
+    probabilities = ops.softmax(x, axis=1, name="probabilities")
+    return openvino.Model([ops.result(probabilities)], [image], "unet")
+
+
+def _level(ops: Any, network: FoldedNetwork, level: Sequence[Convolution], x: Any, name: str) -> Any:
+    for k, convolution in enumerate(level):
+        x = _convolution(ops, convolution, x, f"{name}.{k}")
+        x = _activation(ops, x, network.leak, f"{name}.{k}.relu")
+    return x
+
+
+def _convolution(ops: Any, layer: Convolution, x: Any, name: str) -> Any:
+    dims = layer.weight.ndim - 2
+    ones, none = [1] * dims, [0] * dims
+    weight = ops.constant(layer.weight, name=f"{name}.weight")
+    x = ops.convolution(x, weight, ones, none, none, ones, name=name)
+    return ops.add(x, _bias(ops, layer, name))
+
+
+def _up(ops: Any, layer: Convolution, x: Any, stride: Sequence[int], name: str) -> Any:
+    none = [0] * len(stride)
+    weight = ops.constant(layer.weight, name=f"{name}.weight")
+    x = ops.convolution_backprop_data(
+        x, weight, list(stride), pads_begin=none, pads_end=none, dilations=[1] * len(stride), name=name
+    )
+    return ops.add(x, _bias(ops, layer, name))
+
+
+def _bias(ops: Any, layer: Convolution, name: str) -> Any:
+    dims = layer.weight.ndim - 2
+    return ops.constant(layer.bias.reshape(1, -1, *[1] * dims), name=f"{name}.bias")
+
+
+def _activation(ops: Any, x: Any, leak: float, name: str) -> Any:
+    if leak:
+        return ops.prelu(x, ops.constant(np.float32([leak])), name=name)
+    return ops.relu(x, name=name)
+
+
+def _pool(ops: Any, x: Any, stride: Sequence[int], name: str) -> Any:
+    none = [0] * len(stride)
+    pooled = ops.max_pool(x, list(stride), [1] * len(stride), none, none, list(stride), name=name)
+    return pooled.output(0)
+
+
+def _crop(ops: Any, x: Any, margin: Sequence[int], name: str) -> Any:
+    axes = [axis for axis, cut in enumerate(margin) if cut]
+    if not axes:
+        return x
+    start, stop = [margin[a] for a in axes], [-margin[a] for a in axes]
+    return ops.slice(x, start, stop, [1] * len(axes), [a + 2 for a in axes], name=name)
+
+
+def load_openvino() -> Any:
+    """OpenVINO, which with this package of its would tell its makers each time that it is imported."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+    import openvino.opset13
+
+    return openvino
