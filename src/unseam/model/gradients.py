@@ -51,9 +51,9 @@ def pool_and_crop(x: Tensor, stride: Sequence[int], shape: Sequence[int]) -> tup
 def up_convolution(layer: nn.Module, x: Tensor) -> Tensor:
     """What the layer gives for `x`: a transposed convolution whose kernel is its stride.
 
-    Where there is a gradient, on the CPU, the layer's weights are used, and its hooks are not called.
+    In training on the CPU the layer's weights are used, and its hooks are not called.
     """
-    if torch.is_grad_enabled() and x.requires_grad and x.device.type == "cpu":
+    if layer.training and torch.is_grad_enabled() and x.requires_grad and x.device.type == "cpu":
         y: Tensor = _UpConvolution.apply(x, layer.weight, layer.bias)  # type: ignore[no-untyped-call]
     else:
         y = layer(x)
