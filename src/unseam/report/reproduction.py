@@ -37,7 +37,7 @@ def write_reproduction(
     remark: str,
     measures: Sequence[str],
     rows: Sequence[ReproductionRow],
-    runs: Sequence[tuple[str, str, str, Mapping[str, float | None]]],
+    runs: Sequence[tuple[str, str, Mapping[str, float | None]]],
     pictures: Sequence[Path] = (),
 ) -> None:
     """Write the page, in place of the one before.
@@ -50,7 +50,7 @@ def write_reproduction(
     measures : sequence of str
         Columns.
     rows : sequence of ReproductionRow
-    runs : sequence of (folder, minutes, iterations, scores)
+    runs : sequence of (folder, iterations, scores)
         Each training by itself.
     pictures : sequence of Path
         PNG files to show.
@@ -83,4 +83,6 @@ def score(value: float | None) -> str:
     """A score in few digits; a dash where it is not known."""
     if value is None or math.isnan(value):
         return "–"
-    return f"{value:g}" if float(value).is_integer() and abs(value) >= 2 else f"{value:.4f}"
+    if float(value).is_integer() and abs(value) >= 2:
+        return f"{value:g}"
+    return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.6f}"
