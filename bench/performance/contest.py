@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -195,6 +196,7 @@ def _started(contestant: Contestant, limits: Limits) -> Iterator[_Process]:
             stderr=errors,
             text=True,
             env={**os.environ, **counts, "PYTHONPATH": paths},
+            preexec_fn=partial(_keep_to, limits.threads),
         )
         taking_part = _Process(contestant, process, limits.limit)
         try:
@@ -204,6 +206,12 @@ def _started(contestant: Contestant, limits: Limits) -> Iterator[_Process]:
             process.communicate()
             if taking_part.failure:
                 _show(contestant.name, errors)
+
+
+def _keep_to(processors: int) -> None:
+    """Bind this process to so many processors, because not every library heeds a number of threads."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:processors])
 
 
 def _show(name: str, errors: IO[str]) -> None:

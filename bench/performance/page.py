@@ -12,11 +12,12 @@ BUSY = 0.5
 HEAD = """\
 # Performance
 
-Each table is one contest: every contestant is a process of its own that sets itself up, does one run that
-is not counted (*first*, in which an engine may compile), and then they run in turn, A B C A B C, one at a
-time. A **ratio** is the median time of that contestant over the median time of the first line: 2 means that
-it takes twice as long. Behind the median stand the quartiles of the rounds. Peers run in environments of
-their own, with their defaults and with the settings that we believe are their best.
+Each table is one contest. Every contestant is a process of its own, bound to as many processors as the
+others, that sets itself up and does one run that is not counted (*first*, in which an engine may compile).
+Then they run in turn, A B C A B C, one at a time. A **ratio** is the median time of that contestant over the
+median time of the first line: 2 means that it takes twice as long. Behind the median stand the quartiles of
+the rounds. Peers run in environments of their own, with their defaults and with the settings that we believe
+are their best. One whose first run takes long is not run again: then that run is its figure.
 
 `make bench` measures all and writes this page; the figures lie in `bench/performance/results/`.
 """

@@ -89,4 +89,6 @@ def test_the_share_of_the_limit_is_of_the_fastest_product() -> None:
     # 160 in 2 s: 80 of 100, and of 400
     assert "| unseam, paper network | 80.0 | 80% | 20% |  | 2.00 (1.50 to 2.50) |" in lines
     assert "| d | |  |  |  | x |" in lines
+    alone = group_page(Record("limit", "m", 0.0, 2, rows[:1]), limit)
+    assert "### a" in alone and "of float32" not in alone
     assert any(line.startswith("- default network: 1.0") and "in 1 tiles" in line for line in lines)

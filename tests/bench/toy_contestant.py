@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -21,7 +22,7 @@ def setup(arguments: dict[str, Any]) -> Run:
         if arguments.get("dies"):
             sys.exit(3)
         time.sleep(arguments["sleep"])
-        return {"work": 7, "threads": threads()}
+        return {"work": 7, "threads": threads(), "processors": len(os.sched_getaffinity(0))}
 
     return run
 

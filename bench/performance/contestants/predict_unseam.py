@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,13 @@ import unseam
 from unseam.config import Config, NetworkConfig
 from unseam.model.checkpoint import ModelHeader, save_model
 from unseam.normalize import Normalization
+from unseam.prediction.model import Model
 
 
 def setup(arguments: dict[str, Any]) -> Run:
     """`network`: its options; `size`: of the image; `work` of one run, if not its pixels."""
     torch.set_num_threads(threads())
-    network = NetworkConfig(in_channels=1, classes=2, spatial_dims=2, dropout=0.0, **arguments["network"])
-    header = ModelHeader("instances", network, Normalization(), Config().objects)
-    weights = unpadded(arguments["network"]).state_dict()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.safetensors"
-        save_model(path, weights, header, overwrite=False)
-        model = unseam.load_model(path)
-    image = image_of(arguments["size"])[None]
+    model, image = model_of(arguments["network"]), image_of(arguments["size"])[None]
 
     def run() -> dict[str, Any]:
         probabilities = model.probabilities(image)
@@ -34,6 +29,16 @@ def setup(arguments: dict[str, Any]) -> Run:
         return {"work": arguments.get("work", image.size), "engine": str(getattr(model, "engine", "torch"))}
 
     return run
+
+
+def model_of(network: Mapping[str, Any]) -> Model:
+    """A model loaded from its file, the weights as drawn."""
+    config = NetworkConfig(in_channels=1, classes=2, spatial_dims=2, dropout=0.0, **network)
+    header = ModelHeader("instances", config, Normalization(), Config().objects)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        save_model(path, unpadded(network).state_dict(), header, overwrite=False)
+        return unseam.load_model(path)
 
 
 if __name__ == "__main__":

@@ -8,21 +8,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bench.performance.contest import Contestant
+from bench.performance.contestants.predict_unseam import model_of
 from bench.performance.counting import computed_operations, needed_operations
-from bench.performance.page import figure, spread
+from bench.performance.page import figure, row_page, spread
 from bench.performance.record import Measured, Options, Record, Result, Row
 from bench.performance.rows.prediction import NETWORKS
 
-from unseam.geometry import Geometry
-from unseam.prediction.tiles import LARGEST_TILE
-from unseam.tiling import plan_tiles
+from unseam.prediction.tiles import plan_image
 
 ORDER = 5
 TITLE = "Share of the physical limit"
 INTRODUCTION = """\
-The peak is the fastest of all products of square matrices in PyTorch, in that data type. *Useful* operations
-are those that an output pixel needs, each once, a multiplication and an addition for each weight: counted,
-exact. unseam takes the data type by itself."""
+The peak is the fastest of all products of square matrices in PyTorch, in that data type (int8 is summed in
+int32). *Useful* operations are those that an output pixel needs, each once, a multiplication and an addition
+for each weight: counted, exact. unseam takes the data type by itself."""
 PRODUCTS = ("float32", "bfloat16", "int8")
 SIZES = (1024, 2048, 4096)
 PREDICTED = (("paper", 512), ("default", 512), ("default", 2048))
@@ -61,8 +60,7 @@ def recomputation(name: str, size: int) -> dict[str, Any]:
     """Of one network: the tiles of `tile="auto"`, their operations, and the ratio."""
     network = NETWORKS[name]
     sizes = {"base_width": network["base_width"], "depth": network["depth"]}
-    geometry = Geometry.regular(spatial_dims=2, depth=network["depth"])
-    plan = plan_tiles((size, size), geometry, LARGEST_TILE[2])
+    plan = plan_image((size, size), model_of(network).network, tile="auto")
     computed = computed_operations(plan, **sizes)
     needed = needed_operations((size, size), **sizes)
     return {"tiles": len(plan), "tile_input": list(plan.tile_input), "ratio": computed / needed}
@@ -70,6 +68,8 @@ def recomputation(name: str, size: int) -> dict[str, Any]:
 
 def page(record: Record) -> str:
     """Peaks, shares, and what is computed twice."""
+    if len(record.rows) < 2:
+        return "\n".join(map(row_page, record.rows))
     products, predictions = record.rows
     peaks = {dtype: peak(products, dtype) for dtype in PRODUCTS}
     lines = [
@@ -82,21 +82,23 @@ def page(record: Record) -> str:
         *(share_line(one, peaks) for one in predictions.results),
     ]
     doubled = [
-        f"- {name} network: {fact['ratio']:.3f} in {fact['tiles']} tiles of {fact['tile_input'][0]} pixels\n"
+        f"- {name} network: {fact['ratio']:.3f} in {fact['tiles']} tiles of {fact['tile_input'][0]} pixels"
         for name, fact in record.facts["recomputation"].items()
     ]
     size = record.facts["size"]
-    head = f"Operations computed over operations needed, each layer counted, {size}x{size} pixels:\n\n"
-    return "\n".join(lines) + "\n\n" + head + "".join(doubled)
+    head = f"Operations computed over operations needed, each layer counted, {size}x{size} pixels:\n"
+    parts = ["### Useful operations a second\n", *lines, "\n### Work done twice\n", head, *doubled]
+    return "\n".join(parts) + "\n"
 
 
 def share_line(one: Result, peaks: Mapping[str, float | None]) -> str:
     """The line of a prediction: its rate, and the share of each peak that this is."""
+    name = f"unseam, {one.name}" + "".join(f", {value}" for value in one.said.values())
     if not one.seconds:
         return f"| {one.name} | | {' | ' * len(peaks)}{one.failure} |"
     rate = one.work / statistics.median(one.seconds) / 1e9
     shares = [f"{rate / value:.0%}" if value else "" for value in peaks.values()]
-    return f"| unseam, {one.name} | {figure(rate)} | {' | '.join(shares)} | {spread(one.seconds)} |"
+    return f"| {name} | {figure(rate)} | {' | '.join(shares)} | {spread(one.seconds)} |"
 
 
 def peak(products: Measured, dtype: str) -> float | None:

@@ -15,7 +15,7 @@ INTRODUCTION = """\
 An image in memory in, the probabilities of each of its pixels out. *Paper* is the network of 2015, base width
 64, depth 4; *default* that of the model in the box, base width 32, depth 3, batch norm. Time does not depend
 on the weights, so all are as drawn. unseam scales the intensities inside the time; the others are given them
-scaled. A peer whose run takes long is run once."""
+scaled."""
 PAPER = {"base_width": 64, "depth": 4, "batch_norm": False}
 DEFAULT = {"base_width": 32, "depth": 3, "batch_norm": True}
 NETWORKS = {"paper": PAPER, "default": DEFAULT}

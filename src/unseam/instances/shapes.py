@@ -100,6 +100,8 @@ def grow_into(labels: Labels, free: Mask, pixels: int) -> Labels:
         first_reached.append(_reach(now, seeds + step, now[seeds]))
     reached = np.concatenate(first_reached)
     for _ in range(pixels - 1):
+        if not reached.size:
+            break
         ahead[reached] = False
         numbers, newly = now[reached], []
         for step in steps:

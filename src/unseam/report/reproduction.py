@@ -37,7 +37,7 @@ def write_reproduction(
     remark: str,
     measures: Sequence[str],
     rows: Sequence[ReproductionRow],
-    runs: Sequence[tuple[str, str, str, Mapping[str, float | None]]],
+    runs: Sequence[tuple[str, str, Mapping[str, float | None]]],
     pictures: Sequence[Path] = (),
 ) -> None:
     """Write the page, in place of the one before.
@@ -50,7 +50,7 @@ def write_reproduction(
     measures : sequence of str
         Columns.
     rows : sequence of ReproductionRow
-    runs : sequence of (folder, minutes, iterations, scores)
+    runs : sequence of (folder, iterations, scores)
         Each training by itself.
     pictures : sequence of Path
         PNG files to show.

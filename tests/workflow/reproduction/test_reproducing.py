@@ -15,7 +15,8 @@ from unseam.io.tiff.write import write_tiff
 from unseam.report.reproduction import score
 from unseam.workflow.listener import SILENT
 from unseam.workflow.reproduction.protocols import PROTOCOLS, protocol, rows_of
-from unseam.workflow.reproduction.running import Result, averaged, read_results, reproduce, run_name
+from unseam.workflow.reproduction.running import averaged, folder_of, read_results, reproduce
+from unseam.workflow.trial import TrialResult
 
 
 @pytest.fixture(scope="module")
@@ -65,22 +66,22 @@ def test_both_ways_are_trained_scored_shown_and_kept(tracking_set, tmp_path, cap
     assert main(command) == 0
     assert capsys.readouterr().out.strip() == f"open {out}/index.html"
     results = read_results(out)
-    assert [r.direction for r in results] == ["01 to 02", "02 to 01"]
+    assert [r.about["direction"] for r in results] == ["01 to 02", "02 to 01"]
     page = (out / "index.html").read_text(encoding="utf-8")
     for words in ("U-Net, 2015", "0.9203", "unseam, preset default", "1 seed, 0.05 minutes each", "PyTorch"):
         assert words in page
     for result in results:
-        run = out / run_name(result.direction, "default", 0)
+        run = out / folder_of(result.about)
         scores = json.loads((run / "scores.json").read_text(encoding="utf-8"))
         assert result.scores["seg"] == scores["set"]["seg"] and len(scores["images"]) == 3
         assert (run / "report.html").is_file() and f"{run.name}/report.html" in page
 
     assert main(command) == 2  # what is there is never replaced unasked
     assert "--resume keeps what is done" in capsys.readouterr().err
-    before = (out / "01-to-02-default-seed0/model.safetensors").read_bytes()
-    (out / "02-to-01-default-seed0/result.json").unlink()
+    before = (out / "01-to-02-default-0.05min-seed0/model.safetensors").read_bytes()
+    (out / "02-to-01-default-0.05min-seed0/result.json").unlink()
     assert main([*command, "--resume"]) == 0
-    assert (out / "01-to-02-default-seed0/model.safetensors").read_bytes() == before
+    assert (out / "01-to-02-default-0.05min-seed0/model.safetensors").read_bytes() == before
     assert len(read_results(out)) == 2
 
 
@@ -99,9 +100,10 @@ def test_nothing_to_train_is_refused(tracking_set, tmp_path):
         reproduce("u373", tmp_path, data=tracking_set, seeds=(), listener=SILENT)
 
 
-def test_scores_are_averaged_over_the_ways_not_over_seeds_or_budgets():
-    def result(minutes: float, seed: int, way: str, seg: float | None) -> Result:
-        return Result("default", seed, way, minutes, 1, "", {"seg": seg})
+def test_scores_are_averaged_over_both_ways_once_they_are_there():
+    def result(minutes: float, seed: int, way: str, seg: float | None) -> TrialResult:
+        about = {"preset": "default", "minutes": minutes, "seed": seed, "direction": way}
+        return TrialResult(1, "", {"seg": seg}, about)
 
     results = [
         result(1, 0, "a", 0.2),
@@ -111,10 +113,10 @@ def test_scores_are_averaged_over_the_ways_not_over_seeds_or_budgets():
         result(3, 0, "a", 0.9),
         result(3, 0, "b", None),
     ]
-    rows = averaged(results, ("seg",))
-    assert [(r.minutes, r.seed) for r, _ in rows] == [(1, 0), (1, 1), (2, 0), (3, 0)]
-    assert [s["seg"] for _, s in rows[:3]] == pytest.approx([0.3, 0.6, 0.9])
-    assert np.isnan(rows[3][1]["seg"])  # half of it is not the whole
+    rows = averaged(PROTOCOLS["hela"], results)
+    assert [(r.about["minutes"], r.about["seed"]) for r, _ in rows] == [(1, 0), (3, 0)]
+    assert rows[0][1]["seg"] == pytest.approx(0.3)
+    assert np.isnan(rows[1][1]["seg"])  # half of it is not the whole
 
 
 def test_scores_are_written_shortly():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -20,18 +20,10 @@ from unseam.workflow.reproduction.sources import (
     membrane_slices,
     nuclei_archive,
 )
+from unseam.workflow.trial import Row
 
 UNKNOWN = 65535
 """Value of pixels in label files whose truth is unknown."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """An image, its labels, and whether it is learned from ("train") or scored ("test")."""
-
-    image: Path
-    labels: Path
-    split: str
 
 
 @dataclass(frozen=True)
@@ -70,7 +62,6 @@ class Protocol:
     source: Source
     ignore: int | None = None
     remark: str = ""
-    settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 def protocol(name: str) -> Protocol:
