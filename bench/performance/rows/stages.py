@@ -25,7 +25,7 @@ def rows(options: Options) -> Iterator[Row]:
                 ("one transform per cell", False, "SciPy's distance transform of the image for each cell"),
             )
         ],
-        3,
+        2,
         "Mpixel",
         1e6,
         "Border term of the paper, w0 10, sigma 5; the maps agree to 1e-5.",
