@@ -22,7 +22,8 @@ from unseam.errors import ConfigError, InputError, ModelFileError, ShapeError
 from unseam.geometry import Geometry
 from unseam.instances import segment
 from unseam.io.source import array_source
-from unseam.model.checkpoint import ModelHeader, build_network, save_model
+from unseam.model.checkpoint import build_network, save_model
+from unseam.model.header import ModelHeader
 from unseam.model.unet import initialise
 from unseam.normalize import Normalization
 from unseam.prediction import (

@@ -12,7 +12,8 @@ from unseam.config import NetworkConfig, ObjectConfig
 from unseam.data.sample import Sample
 from unseam.data.synthetic import synthetic_set
 from unseam.io.images import write_tiff
-from unseam.model.checkpoint import ModelHeader, build_network
+from unseam.model.checkpoint import build_network
+from unseam.model.header import ModelHeader
 from unseam.normalize import Normalization
 from unseam.plan import OBJECTS
 from unseam.prediction import Model, choose_device, ready

@@ -10,7 +10,8 @@ from torch import nn
 
 from unseam.config import NetworkConfig, ObjectConfig
 from unseam.geometry import Geometry
-from unseam.model.checkpoint import ModelHeader, build_network
+from unseam.model.checkpoint import build_network
+from unseam.model.header import ModelHeader
 from unseam.normalize import Normalization
 from unseam.plan import OBJECTS
 from unseam.prediction import Model, choose_device, ready

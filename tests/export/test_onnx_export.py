@@ -22,7 +22,7 @@ from unseam.export import onnx as exported
 from unseam.export.frame import frame_of
 from unseam.export.onnx import crop_margins, onnx_model, onnx_run, write_onnx
 from unseam.geometry import AxisGeometry, Geometry
-from unseam.model.checkpoint import header_json
+from unseam.model.header import header_json
 from unseam.model.unet import UNet, fold_batch_norm
 
 

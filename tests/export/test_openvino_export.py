@@ -13,7 +13,7 @@ from tests.export.nets import NETWORKS, by_torch, model, tiles
 from unseam.errors import MissingExtraError, OutputError, OutputExistsError
 from unseam.export import openvino as exported
 from unseam.export.openvino import openvino_run, write_openvino
-from unseam.model.checkpoint import header_json
+from unseam.model.header import header_json
 
 
 @pytest.mark.parametrize("name", NETWORKS)

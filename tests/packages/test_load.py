@@ -523,7 +523,7 @@ def test_values_that_are_no_probabilities(tmp_path: Path) -> None:
 
 
 def test_what_unseam_exported_is_not_described_otherwise(tmp_path: Path) -> None:
-    from unseam.model.checkpoint import HEADER_KEY, header_json
+    from unseam.model.header import HEADER_KEY, header_json
 
     header = load_model(state_package(tmp_path / "a.zip", pickled(drawn().state_dict()))).header
     three = onnx.load_model_from_string(unet(channels=(1, 3), last="Softmax"))

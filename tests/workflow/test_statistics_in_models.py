@@ -17,7 +17,8 @@ from tests.tiny import SETTINGS, samples, trained_run, untrained
 from unseam.cli import main
 from unseam.errors import InputError, OutputExistsError, ShapeError
 from unseam.io.images import read_labels, write_tiff
-from unseam.model.checkpoint import read_header, save_model
+from unseam.model.checkpoint import save_model
+from unseam.model.header import read_header
 from unseam.prediction import Model, load_model
 from unseam.workflow.guarding import attach, reference_of
 from unseam.workflow.listener import SILENT, Listener

@@ -27,7 +27,8 @@ def compile_tile(network: FoldedNetwork, tile: Sequence[int], *, precision: str,
     compiled = openvino.Core().compile_model(graph(network, tile), "CPU", options)
 
     def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.array(compiled([np.ascontiguousarray(x)[None]])[0])[0]
+        probabilities: NDArray[np.float32] = np.array(compiled([np.ascontiguousarray(x)[None]])[0])[0]
+        return probabilities
 
     return run
 
@@ -86,7 +87,7 @@ def _bias(ops: Any, layer: Convolution, name: str) -> Any:
 
 def _activation(ops: Any, x: Any, leak: float, name: str) -> Any:
     if leak:
-        return ops.prelu(x, ops.constant(np.float32([leak])), name=name)
+        return ops.prelu(x, ops.constant(np.array([leak], np.float32)), name=name)
     return ops.relu(x, name=name)
 
 

@@ -19,7 +19,7 @@ from unseam.export.packages import need
 from unseam.export.words import AXES, class_names, scaling_in_words, sizes_in_words, to_be_known
 from unseam.geometry import CONVOLUTIONS_PER_LEVEL, AxisGeometry, Geometry
 from unseam.io.atomic import replacing
-from unseam.model.checkpoint import HEADER_KEY, header_json
+from unseam.model.header import HEADER_KEY, header_json
 from unseam.model.unet import UNet
 from unseam.prediction import Model
 

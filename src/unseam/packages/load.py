@@ -12,7 +12,7 @@ import torch
 
 from unseam.config import NetworkConfig
 from unseam.errors import ConfigError, ModelFileError
-from unseam.model.checkpoint import HEADER_KEY, ModelHeader, parse_header
+from unseam.model.header import HEADER_KEY, ModelHeader, parse_header
 from unseam.model.unet import UNet
 from unseam.packages.description import Description, Weights, described, read_description
 from unseam.packages.field import field_of

@@ -16,7 +16,7 @@ from unseam.guard.regions import MOST, SIZE, sample_regions
 from unseam.guard.statistics import Statistics, describe
 from unseam.guard.verdict import Verdict, compare
 from unseam.io.source import Source
-from unseam.model.checkpoint import ModelHeader
+from unseam.model.header import ModelHeader
 from unseam.model.unet import UNet, max_pool
 from unseam.prediction.region import LARGEST_DIFFERENCE, Prepared
 from unseam.prediction.tiles import Network

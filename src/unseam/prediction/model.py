@@ -16,8 +16,9 @@ from unseam.decisions import to_labels
 from unseam.errors import InputError, ShapeError
 from unseam.guard.correction import NONE, Correction
 from unseam.io.source import Source, array_source
-from unseam.model.checkpoint import ModelHeader, load_network
+from unseam.model.checkpoint import load_network
 from unseam.model.finding import find_model
+from unseam.model.header import ModelHeader
 from unseam.model.unet import UNet, fold_batch_norm
 from unseam.normalize import MapParts
 from unseam.packages.files import is_package

@@ -23,7 +23,7 @@ from unseam.errors import InputError
 from unseam.geometry import Geometry
 from unseam.grid import Region, slices
 from unseam.io.source import Source
-from unseam.model.checkpoint import ModelHeader
+from unseam.model.header import ModelHeader
 from unseam.normalize import Scaling
 from unseam.prediction.tiles import NetworkSizes, plan_image
 from unseam.resample import needed, resample, resample_at, resampled, shape_at, taps_of_pixels

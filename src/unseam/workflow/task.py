@@ -15,7 +15,7 @@ from unseam.data.dataset import PatchSampler, is_anisotropic, prepare
 from unseam.data.sample import FEWEST_TO_HOLD_OUT, Sample, digest
 from unseam.errors import InputError
 from unseam.fingerprint import Fingerprint, describe, fingerprint
-from unseam.model.checkpoint import ModelHeader
+from unseam.model.header import ModelHeader
 from unseam.model.unet import UNet
 from unseam.normalize import Normalization
 from unseam.plan import network_geometry, plan
