@@ -69,6 +69,12 @@ class FoldedNetwork:
         return len(self.head.bias)
 
     @property
+    def size(self) -> int:
+        """Number of weights, biases included."""
+        levels = (*self.down, self.bottom, *self.out, self.up, (self.head,))
+        return sum(layer.weight.size + layer.bias.size for level in levels for layer in level)
+
+    @property
     def spatial_dims(self) -> int:
         """2 or 3."""
         return len(self.geometry.axes)

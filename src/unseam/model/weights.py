@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,18 @@ def load_folded(path: Path) -> tuple[FoldedNetwork, ModelHeader]:
         arrays = read_weights(path.read_bytes())
     except (KeyError, SafetensorError) as error:
         raise ModelFileError(f"{path} holds numbers of a kind that no model has ({error})") from error
-    refuse_misfit(arrays, header.network, str(path))
+    try:
+        wrong = misfit(arrays, header.network)
+    except ConfigError as error:
+        raise ModelFileError(f"{path} describes a network that cannot be built: {error}") from error
+    if wrong:
+        raise ModelFileError(f"{path} has weights that do not fit its own description: {wrong}")
     return fold(header.network, arrays), header
+
+
+def file_digest(path: Path) -> str:
+    """Of the content of a file: two models of one digest are one."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def read_weights(content: bytes) -> dict[str, NDArray[Any]]:
@@ -61,17 +72,18 @@ def _array(dtype: str, data: bytes) -> NDArray[Any]:
     return np.frombuffer(data, NUMBERS[dtype])
 
 
-def refuse_misfit(arrays: Mapping[str, NDArray[Any]], config: NetworkConfig, place: str) -> None:
-    """Raise `ModelFileError` unless arrays are those that a network of a configuration has."""
-    try:
-        wanted = shapes_of(config)
-    except (ConfigError, TypeError) as error:
-        raise ModelFileError(f"{place} describes a network that cannot be built: {error}") from error
+def misfit(arrays: Mapping[str, NDArray[Any]], config: NetworkConfig) -> str:
+    """In which array a set differs from what the network of a configuration has, in words; "" if in none.
+
+    Raises
+    ------
+    ConfigError
+        As `unseam.model.folded.shapes_of`.
+    """
+    wanted = shapes_of(config)
     for name in {**wanted, **arrays}:
         found = arrays[name].shape if name in arrays else None
         if found != wanted.get(name):
-            raise ModelFileError(
-                f"{place} has weights that do not fit its own description: {name} is "
-                f"{'missing' if found is None else found}, and "
-                f"{wanted.get(name, 'nothing')} was expected"
-            )
+            there = "missing" if found is None else found
+            return f"{name} is {there}, and {wanted.get(name, 'nothing')} was expected"
+    return ""
