@@ -108,7 +108,10 @@ def double_function(model: Model, tta: str) -> TileFunction | None:
     """The network of a model in double precision, as a function of a tile; None outside PyTorch."""
     if not isinstance(model.network, EngineNetwork):
         return None
-    double = replace(model.network, engine=torch_on(model.device), precision="float64")
+    engine = model.network.engine
+    if "float64" not in engine.precisions:
+        engine = torch_on(model.device)
+    double = replace(model.network, engine=engine, precision="float64")
     return tile_function(double, symmetries(double.spatial_dims, tta))
 
 
