@@ -240,6 +240,9 @@ def test_another_command_is_refused_and_told_what_differs(
         stream(model, model.path, cells, replace(wanted, tta="mirror"))
     with pytest.raises(OutputExistsError, match=r"objects threshold was .* and is 0\.9"):
         stream(model.with_objects(threshold=0.9), model.path, cells, wanted)
+    bfloat16 = replace(model, network=replace(model.own, precision="bfloat16"))
+    with pytest.raises(OutputExistsError, match=r"engine was .*, float32 and is .*, bfloat16"):
+        stream(bfloat16, model.path, cells, wanted)
     with pytest.raises(OutputExistsError, match=r"model was \w+ and is \w+"):
         stream(saved(model, tmp_path / "other.safetensors"), tmp_path / "other.safetensors", cells, wanted)
     done = stream(model, model.path, cells, replace(wanted, tta="mirror", overwrite=True))

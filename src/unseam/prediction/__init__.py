@@ -1,7 +1,8 @@
 """Prediction: an image of any size through a trained network, to probabilities, labels and objects."""
 
+from unseam.prediction.loading import choose_device, load_model, load_model_for, ready
 from unseam.prediction.memory import free_memory
-from unseam.prediction.model import Model, Runner, choose_device, load_model, load_model_for, ready
+from unseam.prediction.model import Model, Runner
 from unseam.prediction.region import Prepared, predict_region
 from unseam.prediction.segmentation import Segmentation, measure_classes
 from unseam.prediction.tiles import TTA, plan_image, symmetries, tile_bytes, tile_function
