@@ -219,9 +219,11 @@ def test_what_was_found_is_remembered_where_pytorch_is_not_loaded(monkeypatch: p
     assert known_agreement(network) is None
     tile = np.zeros((1, *network.geometry.input_for(compared_size(network))), np.float32)
     seen = compare(network, tile)
-    assert known_agreement(network) is None  # it can be asked anew
+    assert known_agreement(network) is seen
+    again = replace(network)  # as it is loaded another day
+    assert known_agreement(again) is None  # PyTorch can be asked anew
     monkeypatch.delitem(sys.modules, "torch")
-    assert known_agreement(network) == seen
+    assert known_agreement(again) == seen
     assert known_agreement(replace(network, precision="float32")) is None
     assert known_agreement(replace(network, digest="")) is None
 
@@ -249,6 +251,7 @@ def test_an_engine_that_disagrees_is_replaced_and_told(tmp_path_factory: pytest.
     assert agreed.on(source) is found and found.own.engine.title != "Wrong"
     assert said[0].startswith(f"Wrong {torch.__version__}, float32 disagrees with PyTorch in float32 (probab")
     assert said[0].endswith(" is taken") and said[1] == engine_line(found) and len(said) == 2
+    assert wrong.agreeing(source).network is wrong.agreeing(source).network  # chosen once
     near = wrongly(model, 5e-5).agreeing(source)
     assert near.own.engine.title == "Wrong" and near.agreement is not None
     assert engine_line(near).endswith("; probabilities within 6e-05 of float32 on the first tile")

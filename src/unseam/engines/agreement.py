@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ OTHERWISE = {"float32": 0.002, "bfloat16": 0.02}
 KIND = "agreement"
 COMPARED = {2: 96, 3: 24}
 """Pixels per axis, at least, that are compared: what PyTorch computes takes little."""
+_SEEN: WeakKeyDictionary[EngineNetwork, Agreement] = WeakKeyDictionary()
+"""What was found in this process."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,9 @@ def is_reference(network: EngineNetwork) -> bool:
 
 
 def known_agreement(network: EngineNetwork) -> Agreement | None:
-    """What was found before on this machine; None where PyTorch is loaded and can be asked anew."""
+    """What was found before: of this network here, or on this machine where PyTorch is not loaded."""
+    if network in _SEEN:
+        return _SEEN[network]
     if not network.digest or "torch" in sys.modules:
         return None
     found = recall(KIND, _key(network))
@@ -112,6 +117,7 @@ def compare(network: EngineNetwork, tile: NDArray[np.float32]) -> Agreement:
     part = _cut(tile, start, network.geometry.input_for(output))
     expected = reference_of(network).probabilities(part)
     agreement = _compared(_cut(found, start, expected.shape[1:]), expected, network.precision)
+    _SEEN[network] = agreement
     if network.digest:
         remember(KIND, _key(network), asdict(agreement))
     return agreement

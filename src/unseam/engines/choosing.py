@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from unseam.engines.bits import with_rule
 from unseam.engines.engine import Engine
@@ -18,6 +19,8 @@ ENGINES = (AUTO, "openvino", "onnx", "torch")
 PRECISIONS = (AUTO, "float32", "bfloat16")
 BY_SPEED = ("openvino", "torch", "onnx")
 """On a processor, the fastest first; on a GPU there is PyTorch alone."""
+_INSTEAD: WeakKeyDictionary[EngineNetwork, EngineNetwork] = WeakKeyDictionary()
+"""What was taken in place of networks that are in use."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,11 @@ def instead(network: EngineNetwork) -> EngineNetwork:
     UnseamError
         If there is none.
     """
-    others = choices(network.engine.name, network.precision, device=network.engine.device)[1:]
-    return choose(network.folded, others, threads=network.threads, digest=network.digest).network
+    if network not in _INSTEAD:
+        others = choices(network.engine.name, network.precision, device=network.engine.device)[1:]
+        chosen = choose(network.folded, others, threads=network.threads, digest=network.digest)
+        _INSTEAD[network] = chosen.network
+    return _INSTEAD[network]
 
 
 def faster(choice: Choice) -> str:
