@@ -21,7 +21,7 @@ from unseam.draw import display, outlines
 from unseam.fingerprint import equivalent_diameter
 from unseam.io.images import read_image, read_labels
 from unseam.metrics.matching import object_outcomes
-from unseam.model.checkpoint import ModelHeader, read_header
+from unseam.model.header import ModelHeader, read_header
 from unseam.workflow.evaluation import Evaluation, evaluate
 from unseam.workflow.loading import pair_files
 

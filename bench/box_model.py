@@ -22,7 +22,8 @@ import torch
 
 import unseam
 from unseam.io.images import read_image, read_labels
-from unseam.model.checkpoint import load_network, read_header, save_model
+from unseam.model.checkpoint import load_network, save_model
+from unseam.model.header import read_header
 from unseam.workflow.evaluation import evaluate
 from unseam.workflow.loading import pair_files
 

@@ -128,7 +128,6 @@ def verdicts(model: Model, images: Iterable[Array], correction: Correction = NON
             model.network,
             model.header,
             model.prepare(correction.apply(array_source(image))),
-            model.device,
             correction=correction,
         )
         for image in images
@@ -153,7 +152,7 @@ def few_images(model: Model, images: Sequence[Array], sets: dict[str, list[Array
     wanted = ("test images as they are", "inverted", "shrunk 4 times", "strong noise", "DIC-C2DH-HeLa")
 
     def seen(some: Iterable[Array]) -> list[Any]:
-        return [observe(model.network, model.prepare(array_source(one)), model.device) for one in some]
+        return [observe(model.network, model.prepare(array_source(one))) for one in some]
 
     learned, rest = seen(images), {name: seen(sets[name]) for name in wanted}
     header("statistics of", *wanted)
@@ -215,7 +214,7 @@ def spent(model: Model) -> None:
     guard, whole = [], []
     for _ in range(5):
         began = time.perf_counter()
-        judge(model.network, model.header, prepared, model.device)
+        judge(model.network, model.header, prepared)
         guard.append(time.perf_counter() - began)
         began = time.perf_counter()
         model.predict(data)

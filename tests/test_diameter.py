@@ -12,7 +12,7 @@ from tests.tiny import samples, trained_run, untrained
 from unseam.errors import ConfigError, InputError
 from unseam.fingerprint import Fingerprint, fingerprint
 from unseam.io.source import array_source
-from unseam.model.checkpoint import ModelHeader
+from unseam.model.header import ModelHeader
 from unseam.prediction import Model, diameter, load_model
 from unseam.prediction.diameter import Learned, Look, choose, find_size, zoom_of
 

@@ -12,7 +12,7 @@ from unseam.config import ObjectConfig
 from unseam.errors import InputError
 from unseam.geometry import Geometry
 from unseam.instances import segment
-from unseam.tiling import TilePlan, plan_tiles
+from unseam.tiling import ANY_TILE, TilePlan, TileRule, plan_tiles
 
 ROUNDING = 5e-6
 """What tiles of other sizes change at least, in float32; see `settle_decisions`."""
@@ -140,15 +140,15 @@ def settle_decisions(
         undecided = (margin < band) & ~settled
 
 
-def small_tiles(shape: Sequence[int], geometry: Geometry) -> TilePlan:
+def small_tiles(shape: Sequence[int], geometry: Geometry, rule: TileRule = ANY_TILE) -> TilePlan:
     """The tiles in which undecided pixels are computed again: a matter of image and network alone."""
-    return plan_tiles(shape, geometry, smallest_tile(geometry))
+    return plan_tiles(shape, geometry, smallest_tile(geometry), rule)
 
 
-def smallest_tile(geometry: Geometry) -> list[int]:
+def smallest_tile(geometry: Geometry, rule: TileRule = ANY_TILE) -> list[int]:
     """Output of such a tile: about the halo, so that neither one pixel nor many of them cost much."""
     cells = [-(-max(halo, 1) // grid) * grid for halo, grid in zip(geometry.halo, geometry.grid, strict=True)]
-    return [max(SMALLEST_CELL, cell) for cell in cells]
+    return rule.output([max(SMALLEST_CELL, cell) for cell in cells])
 
 
 def decision_margin(

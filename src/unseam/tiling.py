@@ -33,6 +33,36 @@ TileFunction = Callable[[NDArray[Any]], NDArray[Any]]
 
 
 @dataclass(frozen=True)
+class TileRule:
+    """Which tiles of a network compute alike, so that no cut shows in the result.
+
+    In float32 tiles of all sizes do, up to the last digits, which `settle` looks after. In lower precision
+    they may do so from a size on alone: small tiles are computed by other kernels.
+
+    Attributes
+    ----------
+    least : smallest output of a tile, pixels per axis, a multiple of the grid; () where any will do.
+    is_single : whether all tiles must have just this output.
+    is_exact : whether such tiles agree bit for bit, so that there is nothing to settle.
+    """
+
+    least: tuple[int, ...] = ()
+    is_single: bool = False
+    is_exact: bool = False
+
+    def output(self, wanted: Sequence[int]) -> list[int]:
+        """The output of a tile of which so many pixels are wanted."""
+        if not self.least:
+            return list(wanted)
+        if self.is_single:
+            return list(self.least)
+        return [max(n, least) for n, least in zip(wanted, self.least, strict=True)]
+
+
+ANY_TILE = TileRule()
+
+
+@dataclass(frozen=True)
 class Tile:
     """One tile; each field holds (start, stop) per axis.
 
@@ -66,11 +96,11 @@ class TilePlan:
     halo: tuple[int, ...]
 
     def __len__(self) -> int:
-        return math.prod(self._counts)
+        return math.prod(self.counts)
 
     def __iter__(self) -> Iterator[Tile]:
         """The tiles in raster order."""
-        return map(self.tile, product(*map(range, self._counts)))
+        return map(self.tile, product(*map(range, self.counts)))
 
     def tile(self, index: Sequence[int]) -> Tile:
         """The tile at a place in the grid of tiles, counted along each axis."""
@@ -84,11 +114,14 @@ class TilePlan:
         )
 
     @property
-    def _counts(self) -> list[int]:
+    def counts(self) -> list[int]:
+        """Tiles along each axis."""
         return [math.ceil(n / step) for n, step in zip(self.shape, self.step, strict=True)]
 
 
-def plan_tiles(shape: Sequence[int], geometry: Geometry, tile: int | Sequence[int]) -> TilePlan:
+def plan_tiles(
+    shape: Sequence[int], geometry: Geometry, tile: int | Sequence[int], rule: TileRule = ANY_TILE
+) -> TilePlan:
     """Cut an image into the fewest tiles of at most `tile` output pixels per axis, all of one size.
 
     Parameters
@@ -99,6 +132,8 @@ def plan_tiles(shape: Sequence[int], geometry: Geometry, tile: int | Sequence[in
         Of the network.
     tile : int or sequence of int
         Largest output of a tile, pixels per axis; at least the network's grid.
+    rule : TileRule
+        Which tiles compute alike; where it wants larger ones they are, also beyond the image.
 
     Raises
     ------
@@ -120,14 +155,17 @@ def plan_tiles(shape: Sequence[int], geometry: Geometry, tile: int | Sequence[in
     if min(shape) < 1:
         raise ShapeError(f"the image is empty: its shape is {tuple(shape)}")
     steps = []
-    for n, wanted, axis in zip(shape, sizes, geometry.axes, strict=True):
+    for n, wanted, allowed, axis in zip(shape, sizes, rule.output(sizes), geometry.axes, strict=True):
         size, grid = axis.at_most(wanted), axis.grid
         if size < grid:
             raise ShapeError(f"tile {size} was given; this network needs tiles of {grid} pixels or more")
+        size = axis.at_most(allowed)
         largest = size // grid * grid
         count = 1 if n <= size else math.ceil(n / largest)
         steps.append(math.ceil(n / count / grid) * grid)
-    needed = [min(step, n) for step, n in zip(steps, shape, strict=True)]
+    needed = rule.output([min(step, n) for step, n in zip(steps, shape, strict=True)])
+    if rule.least:  # what a tile gives beyond the step is as good
+        steps = [max(step, size // g * g) for step, size, g in zip(steps, needed, geometry.grid, strict=True)]
     return TilePlan(tuple(shape), geometry.input_for(needed), tuple(steps), geometry.halo)
 
 

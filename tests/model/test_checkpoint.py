@@ -19,7 +19,8 @@ from unseam.errors import ModelFileError, OutputError, OutputExistsError
 from unseam.fingerprint import fingerprint
 from unseam.guard.reference import Group, GuardReference
 from unseam.model import checkpoint
-from unseam.model.checkpoint import ModelHeader, build_network, load_network, read_header, save_model
+from unseam.model.checkpoint import build_network, load_network, save_model
+from unseam.model.header import ModelHeader, read_header
 from unseam.normalize import Normalization
 
 NETWORK = NetworkConfig(

@@ -8,8 +8,8 @@ import pytest
 
 from unseam.errors import ModelFileError
 from unseam.model import finding
-from unseam.model.checkpoint import read_header
 from unseam.model.finding import PACKAGED, find_model, models_by_name, own_folder
+from unseam.model.header import read_header
 
 
 @pytest.fixture

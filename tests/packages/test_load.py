@@ -227,7 +227,7 @@ def test_the_header_of_a_package(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"a\.zip is a network of another program, and this takes a U-Net of unseam"
     ):
-        _ = model.unet
+        _ = model.own
     with pytest.raises(
         InputError, match=r"from a package of bioimage\.io, which prediction takes alone; give the"
     ):
@@ -291,14 +291,14 @@ def test_the_state_dict_of_our_own_network(version: str, kind: str, tmp_path: Pa
         logits = net(torch.from_numpy(padded.astype(np.float32))[None])[0]
     expected = torch.softmax(logits, 0)[:, :40, :33].numpy()
     np.testing.assert_allclose(model.predict(image, tile=12).probabilities, expected, atol=1e-5)
-    assert model.unet.geometry == net.geometry and model.header.network.base_width == 2
+    assert model.own.geometry == net.geometry and model.header.network.base_width == 2
     assert model.header.objects.threshold == 0.5
 
 
 def test_weights_in_half_precision_are_read_as_float32(tmp_path: Path) -> None:
     state = {key: value.half() for key, value in drawn().state_dict().items()}
     model = load_model(state_package(tmp_path / "a.zip", pickled(state)))
-    assert {weight.dtype for weight in model.unet.parameters()} == {torch.float32}
+    assert model.own.folded.head.weight.dtype == np.float32
 
 
 class Evil:
@@ -331,9 +331,15 @@ def test_nothing_in_a_pickle_is_executed(tmp_path: Path) -> None:
             {"options": {"depth": "deep"}},
             r"is a UNet of options that it has not \(depth is 'deep'; a whole number",
         ),
-        ({"options": {"depth": 2}}, r"does not hold the weights of the UNet that is described .*Missing key"),
-        ({"options": OPTIONS | {"base_width": 10**6}}, r"does not hold the weights .*size mismatch"),
-        ({"options": OPTIONS | {"in_channels": 3}}, r"does not hold the weights .*size mismatch"),
+        (
+            {"options": {"depth": 2}},
+            r"does not hold the weights of the UNet that is described .*is \(2, 1, 3, 3\), and \(64,",
+        ),
+        ({"options": OPTIONS | {"base_width": 10**6}}, r"does not hold the weights .*was expected"),
+        (
+            {"options": OPTIONS | {"in_channels": 3}},
+            r"does not hold the weights .*down\.0\.0\.weight is \(2, 1, 3, 3\), and \(2, 3, 3, 3\)",
+        ),
         (
             {"out_postprocessing": [{"name": "sigmoid"}]},
             r", 2 classes, after it sigmoid; expected the same numbers, and",
@@ -523,7 +529,7 @@ def test_values_that_are_no_probabilities(tmp_path: Path) -> None:
 
 
 def test_what_unseam_exported_is_not_described_otherwise(tmp_path: Path) -> None:
-    from unseam.model.checkpoint import HEADER_KEY, header_json
+    from unseam.model.header import HEADER_KEY, header_json
 
     header = load_model(state_package(tmp_path / "a.zip", pickled(drawn().state_dict()))).header
     three = onnx.load_model_from_string(unet(channels=(1, 3), last="Softmax"))

@@ -39,7 +39,7 @@ def cells(seed: int, size: int = 200) -> Array:
 def judged(model: Model, image: Array, **options: Any) -> Verdict:
     source = array_source(image, spacing=options.pop("spacing", None))
     prepared = model.prepare(source, **options)
-    verdict = judge(model.network, model.header, prepared, model.device)
+    verdict = judge(model.network, model.header, prepared)
     assert verdict is not None
     return verdict
 
@@ -98,7 +98,7 @@ def test_little_of_a_large_image_is_read(model: Model) -> None:
     source = Source(read, whole.shape[1:], 1, whole.dtype)
     prepared = model.prepare(source)
     asked.clear()
-    observe(model.network, prepared, model.device)
+    observe(model.network, prepared)
     assert max(asked) <= 256**2 and sum(asked) <= 10 * 256**2
 
 
@@ -113,9 +113,9 @@ def test_features_by_hand() -> None:
     net = untrained().network
     x = torch.linspace(0, 1, 40 * 40).reshape(1, 1, 40, 40)
     image = np.asarray(x[0])
-    found = features(net, array_source(np.pad(image, ((0, 0), (40, 40), (40, 40)))), torch.device("cpu"))
+    found = features(net, array_source(np.pad(image, ((0, 0), (40, 40), (40, 40)))))
     assert found.shape == (2 + 4,) and (found >= 0).all()
-    flat = features(net, array_source(np.ones((1, 200, 200), np.float32)), torch.device("cpu"))
+    flat = features(net, array_source(np.ones((1, 200, 200), np.float32)))
     np.testing.assert_allclose(flat, 0, atol=1e-4)  # nothing varies over a constant image
 
 

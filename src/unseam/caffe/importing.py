@@ -17,7 +17,8 @@ from unseam.caffe.network import U, read_u
 from unseam.caffe.plugin import Definition, is_hdf5, read_modeldef, with_weights
 from unseam.config import ObjectConfig
 from unseam.errors import ConfigError, ModelFileError
-from unseam.model.checkpoint import CITATION, ModelHeader, build_network
+from unseam.model.checkpoint import build_network
+from unseam.model.header import CITATION, ModelHeader
 from unseam.model.unet import UNet
 from unseam.normalize import Normalization
 

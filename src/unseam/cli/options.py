@@ -5,11 +5,17 @@ from __future__ import annotations
 import argparse
 from argparse import Namespace
 from dataclasses import Field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unseam.config import Config, DataConfig, Section, parse_assignment, types_of
 from unseam.errors import ConfigError
 
+if TYPE_CHECKING:
+    from unseam.prediction import Model
+
+ENGINES = ("auto", "openvino", "onnx", "torch")
+PRECISIONS = ("auto", "float32", "bfloat16")
+"""As `unseam.engines.choosing` has them, which help does without; a test compares them."""
 SECTIONS: dict[str, type[Section]] = {f.name: type(getattr(Config(), f.name)) for f in fields(Config)}
 
 
@@ -66,6 +72,33 @@ def of_images(command: argparse.ArgumentParser) -> None:
         "--no-rescale", action="store_true", help="do not bring images to the pixel size of the model"
     )
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto")
+    engine_options(command)
+
+
+def engine_options(command: argparse.ArgumentParser) -> None:
+    """What runs the network."""
+    command.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="auto",
+        help="what runs the network (default: auto, the fastest that is installed)",
+    )
+    command.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="what it computes in (default: auto, bfloat16 where the processor multiplies it natively)",
+    )
+
+
+def loaded(options: Namespace) -> Model:
+    """The model that the options name, with its engine and what `--set` changes."""
+    from unseam.prediction import load_model
+
+    model = load_model(
+        options.model, device=options.device, engine=options.engine, precision=options.precision
+    )
+    return model.with_objects(**object_changes(options))
 
 
 def diameter(text: str) -> float | str:

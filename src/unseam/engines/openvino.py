@@ -3,46 +3,72 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unseam.engines.engine import Encode, Run
 from unseam.model.folded import Convolution, FoldedNetwork, crop_margins
 
-Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
 
 
 def compile_tile(network: FoldedNetwork, tile: Sequence[int], *, precision: str, threads: int = 0) -> Run:
     """The network as a function of a tile: (C, *tile) to probabilities (classes, *output)."""
-    openvino = load_openvino()
-    options: dict[str, Any] = {
-        "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
-        "PERFORMANCE_HINT": "LATENCY",
-    }
-    if threads:
-        options["INFERENCE_NUM_THREADS"] = threads
-    compiled = openvino.Core().compile_model(graph(network, tile), "CPU", options)
+    compiled = _compiled(graph(network, tile), precision, threads)
 
     def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.array(compiled([np.ascontiguousarray(x)[None]])[0])[0]
+        probabilities: NDArray[np.float32] = np.array(compiled([np.ascontiguousarray(x)[None]])[0])[0]
+        return probabilities
 
     return run
 
 
-def graph(network: FoldedNetwork, tile: Sequence[int]) -> Any:
-    """`UNet.forward` and a softmax as an `openvino.Model`; nodes have the names of the modules."""
+def compile_encoder(network: FoldedNetwork, part: Sequence[int], *, threads: int = 0) -> Encode:
+    """The contracting path as a function of a part of an image: what each level makes of it, float32."""
     openvino = load_openvino()
     ops = openvino.opset13
-    image = ops.parameter([1, network.in_channels, *tile], np.float32, name="image")
-    x, skips = image, []
-    for k, (level, stride) in enumerate(zip(network.down, network.strides, strict=True)):
-        x = _level(ops, network, level, x, f"down.{k}")
-        skips.append(x)
-        x = _pool(ops, x, stride, f"pool.{k}")
-    x = _level(ops, network, network.bottom, x, "bottom")
+    image = ops.parameter([1, network.in_channels, *part], np.float32, name="image")
+    bottom, skips = _contract(ops, network, image)
+    model = openvino.Model([ops.result(x) for x in (*skips, bottom)], [image], "encoder")
+    compiled = _compiled(model, "float32", threads)
+
+    def encode(x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        found = compiled([np.ascontiguousarray(x)[None]])
+        return [np.array(found[k])[0] for k in range(len(skips) + 1)]
+
+    return encode
+
+
+def _compiled(model: Any, precision: str, threads: int) -> Any:
+    options: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
+        "PERFORMANCE_HINT": "LATENCY",
+        "ENABLE_CPU_PINNING": False,  # else processes beside each other would share a core
+    }
+    if threads:
+        options["INFERENCE_NUM_THREADS"] = threads
+    return _core().compile_model(model, "CPU", options)
+
+
+@lru_cache(maxsize=1)
+def _core() -> Any:
+    return load_openvino().Core()
+
+
+def graph(network: FoldedNetwork, tile: Sequence[int]) -> Any:
+    """`UNet.forward` and a softmax as an `openvino.Model`; nodes have the names of the modules.
+
+    A size of -1 in `tile` is left open, as the batch is then.
+    """
+    openvino = load_openvino()
+    ops = openvino.opset13
+    batch = -1 if min(tile) < 0 else 1
+    image = ops.parameter([batch, network.in_channels, *tile], np.float32, name="image")
+    x, skips = _contract(ops, network, image)
     margins = crop_margins(network.geometry)
     for k in reversed(range(len(skips))):
         x = _up(ops, network.up[k], x, network.strides[k], f"up.{k}")
@@ -53,6 +79,16 @@ def graph(network: FoldedNetwork, tile: Sequence[int]) -> Any:
     x = _convolution(ops, network.head, x, "head")
     probabilities = ops.softmax(x, axis=1, name="probabilities")
     return openvino.Model([ops.result(probabilities)], [image], "unet")
+
+
+def _contract(ops: Any, network: FoldedNetwork, image: Any) -> tuple[Any, list[Any]]:
+    """What is at the bottom, and what each level above it makes before pooling."""
+    x, skips = image, []
+    for k, (level, stride) in enumerate(zip(network.down, network.strides, strict=True)):
+        x = _level(ops, network, level, x, f"down.{k}")
+        skips.append(x)
+        x = _pool(ops, x, stride, f"pool.{k}")
+    return _level(ops, network, network.bottom, x, "bottom"), skips
 
 
 def _level(ops: Any, network: FoldedNetwork, level: Sequence[Convolution], x: Any, name: str) -> Any:
@@ -86,7 +122,7 @@ def _bias(ops: Any, layer: Convolution, name: str) -> Any:
 
 def _activation(ops: Any, x: Any, leak: float, name: str) -> Any:
     if leak:
-        return ops.prelu(x, ops.constant(np.float32([leak])), name=name)
+        return ops.prelu(x, ops.constant(np.array([leak], np.float32)), name=name)
     return ops.relu(x, name=name)
 
 

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from unseam.axes import times
 from unseam.decisions import to_labels
 from unseam.draw import display, overlay
+from unseam.engines.onnx import OPSET
 from unseam.errors import ConfigError, InputError, OutputError
 from unseam.export.agreement import OnStep, Written, nobody, refuse_difference
 from unseam.export.frame import frame_of
-from unseam.export.onnx import OPSET, onnx_model, onnx_run
+from unseam.export.onnx import onnx_model, onnx_run
 from unseam.export.packages import need
 from unseam.export.words import AXES, class_names
 from unseam.io.atomic import replacing
@@ -212,7 +213,7 @@ def _describe(model: Model, package: Package, folder: Path) -> Any:
     """The description, with files of a folder."""
     from bioimageio.spec.model import v0_5 as m
 
-    header, net = model.header, model.unet
+    header, net = model.header, model.own
     return m.ModelDescr(
         name=package.name,
         description=f"A U-Net that tells {' from '.join(class_names(header))}, trained with unseam.",
@@ -229,7 +230,7 @@ def _describe(model: Model, package: Package, folder: Path) -> Any:
             bioimageio=m.BioimageioConfig(
                 architecture_type=f"{net.spatial_dims}D U-Net",
                 task=_task(model),
-                model_parameter_count=sum(p.numel() for p in net.parameters()),
+                model_parameter_count=net.folded.size,
             )
         ),
         version=m.Version("0.1.0"),

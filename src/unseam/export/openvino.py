@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unseam.engines.openvino import graph
 from unseam.export.agreement import OnStep, Run, Written, largest_difference, nobody
-from unseam.export.onnx import described, onnx_model
+from unseam.export.onnx import described
 from unseam.export.packages import need
 from unseam.export.words import to_be_known
 from unseam.io.atomic import replacing
@@ -39,14 +40,14 @@ def write_openvino(
     Raises
     ------
     MissingExtraError
-        If onnx or openvino is not installed.
+        If openvino is not installed.
     OutputExistsError, OutputError
         As `unseam.io.atomic.replacing`, and if the files do not give what PyTorch gives.
     """
     openvino = _openvino()
     path = Path(path)
     weights = path.with_suffix(".bin")
-    converted = openvino.Core().read_model(onnx_model(model).SerializeToString())
+    converted = graph(model.own.folded, [-1] * model.network.spatial_dims)
     for key, value in described(model).items():
         converted.set_rt_info(value, ["unseam", key])
     # The weights are renamed first: an .xml file is there only once both are.
@@ -72,4 +73,4 @@ def openvino_run(path: Path) -> Run:
 def _openvino() -> Any:
     """OpenVINO, which with this package of its would tell its makers each time that it is imported."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    return need("openvino", "onnx", extra="openvino")
+    return need("openvino", extra="openvino")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unseam.geometry import Geometry
-from unseam.model.checkpoint import ModelHeader
+from unseam.model.header import ModelHeader
 from unseam.normalize import Normalization
 from unseam.preprocess import Preprocessing
 

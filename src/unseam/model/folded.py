@@ -1,23 +1,26 @@
 """A trained U-Net as plain arrays, batch norm folded in: what every engine builds its own form of.
 
-Nothing here needs PyTorch. The names of the arrays are those of the file, which are those of `UNet`'s modules.
+Nothing here needs PyTorch. The names of the arrays are those of the file: of `UNet`'s modules.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unseam.config import NetworkConfig
-from unseam.geometry import CONVOLUTIONS_PER_LEVEL, AxisGeometry, Geometry
+from unseam.geometry import CONVOLUTIONS_PER_LEVEL, AxisGeometry, Geometry, check_levels
 
 Floats = NDArray[np.float32]
 BATCH_NORM_EPSILON = 1e-5
 """That of PyTorch's batch norm, which `UNet` leaves as it is."""
+NORM = ("running_mean", "running_var", "weight", "bias")
+DEFAULTS = {"in_channels": 1, "classes": 2, "spatial_dims": 2, "base_width": 64, "depth": 4}
+"""Of `UNet`, for what a configuration leaves open."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +69,12 @@ class FoldedNetwork:
         return len(self.head.bias)
 
     @property
+    def size(self) -> int:
+        """Number of weights, biases included."""
+        levels = (*self.down, self.bottom, *self.out, self.up, (self.head,))
+        return sum(layer.weight.size + layer.bias.size for level in levels for layer in level)
+
+    @property
     def spatial_dims(self) -> int:
         """2 or 3."""
         return len(self.geometry.axes)
@@ -82,20 +91,19 @@ class FoldedNetwork:
 
 
 def fold(config: NetworkConfig, arrays: Mapping[str, NDArray[Any]]) -> FoldedNetwork:
-    """The network of a configuration in which everything is decided, from the arrays of its file.
+    """The network of a configuration, from the arrays of its file, which `shapes_of` names.
 
     Raises
     ------
     KeyError
         If an array is missing.
     """
-    dims, depth = config.spatial_dims, config.depth
-    assert dims is not None and depth is not None
-    strides = config.strides or ((2,) * dims,) * depth
-    kernels = config.kernels or ((3,) * dims,) * (depth + 1)
+    config = _decided(config)
+    strides, kernels, depth = config.strides, config.kernels, config.depth
+    assert strides is not None and kernels is not None and depth is not None
 
     def convolution(name: str) -> Convolution:
-        return Convolution(np.float32(arrays[f"{name}.weight"]), np.float32(arrays[f"{name}.bias"]))
+        return Convolution(_floats(arrays[f"{name}.weight"]), _floats(arrays[f"{name}.bias"]))
 
     def level(name: str) -> tuple[Convolution, ...]:
         if not config.batch_norm:
@@ -117,15 +125,74 @@ def fold(config: NetworkConfig, arrays: Mapping[str, NDArray[Any]]) -> FoldedNet
     )
 
 
+def shapes_of(config: NetworkConfig) -> dict[str, tuple[int, ...]]:
+    """The arrays that the file of a network holds, by the names of `UNet`'s modules, and their shapes.
+
+    Raises
+    ------
+    ConfigError
+        If strides and kernels do not fit the depth.
+    """
+    config = _decided(config)
+    channels, classes, base, depth = config.in_channels, config.classes, config.base_width, config.depth
+    strides, kernels = config.strides, config.kernels
+    assert channels and classes and base and strides is not None and kernels is not None and depth is not None
+    widths = [base * 2**level for level in range(depth + 1)]
+    into = [channels, *widths]
+    up_widths = [w * (2 if config.release and k == 0 else 1) for k, w in enumerate(widths[:-1])]
+    out_widths = [w * (2 if config.wide_top and k == 0 else 1) for k, w in enumerate(widths[:-1])]
+    below = [*out_widths, widths[-1]]
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def convolution(name: str, shape: tuple[int, ...], bias: int | None) -> None:
+        shapes[f"{name}.weight"] = shape
+        if bias is not None:
+            shapes[f"{name}.bias"] = (bias,)
+
+    def level(name: str, before: int, width: int, kernel: tuple[int, ...]) -> None:
+        step = 3 if config.batch_norm else 2  # modules of a convolution: batch norm is one, ReLU another
+        for k in range(CONVOLUTIONS_PER_LEVEL):
+            shape = (width, before if k == 0 else width, *kernel)
+            convolution(f"{name}.{step * k}", shape, None if config.batch_norm else width)
+            if config.batch_norm:
+                norm = f"{name}.{step * k + 1}"
+                shapes.update({f"{norm}.{key}": (width,) for key in NORM})
+                shapes[f"{norm}.num_batches_tracked"] = ()
+
+    for k in range(depth):
+        level(f"down.{k}", into[k], widths[k], kernels[k])
+        convolution(f"up.{k}", (below[k + 1], up_widths[k], *strides[k]), up_widths[k])
+        level(f"out.{k}", widths[k] + up_widths[k], out_widths[k], kernels[k])
+    level("bottom", into[depth], widths[depth], kernels[depth])
+    convolution("head", (classes, below[0], *(1,) * len(kernels[0])), classes)
+    return shapes
+
+
+def _decided(config: NetworkConfig) -> NetworkConfig:
+    """The configuration with what it leaves open as `UNet` has it."""
+    left_open: dict[str, Any] = {
+        name: default for name, default in DEFAULTS.items() if getattr(config, name) is None
+    }
+    decided = replace(config, **left_open)
+    dims, depth = decided.spatial_dims, decided.depth
+    assert dims is not None and depth is not None
+    strides = tuple(map(tuple, config.strides)) if config.strides else ((2,) * dims,) * depth
+    kernels = tuple(map(tuple, config.kernels)) if config.kernels else ((3,) * dims,) * (depth + 1)
+    check_levels(strides, kernels, spatial_dims=dims, depth=depth)
+    return replace(decided, strides=strides, kernels=kernels)
+
+
 def _folded(arrays: Mapping[str, NDArray[Any]], name: str, norm: str) -> Convolution:
     """A convolution without a bias of its own, and the batch norm after it, as one convolution."""
-    mean, variance, gain, shift = (
-        np.float64(arrays[f"{norm}.{key}"]) for key in ("running_mean", "running_var", "weight", "bias")
-    )
+    mean, variance, gain, shift = (np.float64(arrays[f"{norm}.{key}"]) for key in NORM)
     factor = gain / np.sqrt(variance + BATCH_NORM_EPSILON)
     weight = np.float64(arrays[f"{name}.weight"])
     scaled = weight * factor.reshape(-1, *(1,) * (weight.ndim - 1))
-    return Convolution(np.float32(scaled), np.float32(shift - mean * factor))
+    return Convolution(_floats(scaled), _floats(shift - mean * factor))
+
+
+def _floats(array: NDArray[Any]) -> Floats:
+    return np.ascontiguousarray(array, np.float32)
 
 
 def crop_margins(geometry: Geometry) -> list[tuple[int, ...]]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from unseam.errors import ModelFileError
 from unseam.geometry import Geometry
-from unseam.model.checkpoint import ModelHeader
+from unseam.model.header import ModelHeader
 from unseam.packages.document import Entry, number, read_yaml, whole
 from unseam.packages.operations import Post, postprocessing_of, preprocessing_of
 from unseam.preprocess import Preprocessing

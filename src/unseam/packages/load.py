@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-import torch
+from numpy.typing import NDArray
 
 from unseam.config import NetworkConfig
 from unseam.errors import ConfigError, ModelFileError
-from unseam.model.checkpoint import HEADER_KEY, ModelHeader, parse_header
-from unseam.model.unet import UNet
+from unseam.model.folded import DEFAULTS, FoldedNetwork, fold, shapes_of
+from unseam.model.header import HEADER_KEY, ModelHeader, parse_header
+from unseam.model.weights import misfit, read_weights
 from unseam.packages.description import Description, Weights, described, read_description
 from unseam.packages.field import field_of
 from unseam.packages.files import ONNX_SUFFIX, Files, open_files
@@ -24,15 +25,7 @@ from unseam.packages.sizes import sizes_of
 from unseam.preprocess import Preprocessing
 
 UNET: Final = ("unseam.UNet", "unseam.model.unet.UNet")
-DEFAULTS: Final = {
-    "in_channels": 1,
-    "classes": 2,
-    "spatial_dims": 2,
-    "base_width": 64,
-    "depth": 4,
-    "batch_norm": False,
-    "dropout": 0.5,
-}
+OPTIONS: Final = DEFAULTS | {"batch_norm": False, "dropout": 0.5}
 """Of `unseam.UNet`, which a state dict's options leave out."""
 
 
@@ -49,7 +42,7 @@ class Loaded:
     """
 
     path: Path
-    network: UNet | ForeignNetwork
+    network: FoldedNetwork | ForeignNetwork
     header: ModelHeader
     notes: tuple[str, ...]
     facts: dict[str, str]
@@ -77,7 +70,7 @@ def load_package(path: Path) -> Loaded:
     _check_sum(content, weights, files)
     place = f"{weights.source} of {path}"
     notes: tuple[str, ...] = ()
-    network: UNet | ForeignNetwork
+    network: FoldedNetwork | ForeignNetwork
     own: ModelHeader | None = None
     if kind == "pytorch_state_dict":
         network, config = _unet(content, weights, stated, place)
@@ -157,48 +150,52 @@ def _own_header(graph: Any, place: str) -> ModelHeader | None:
     return parse_header(place, written[HEADER_KEY]) if HEADER_KEY in written else None
 
 
-def _unet(content: bytes, weights: Weights, stated: Description, place: str) -> tuple[UNet, NetworkConfig]:
-    """The network of a state dict, built by its options before any weight is given memory."""
+def _unet(
+    content: bytes, weights: Weights, stated: Description, place: str
+) -> tuple[FoldedNetwork, NetworkConfig]:
+    """The network of a state dict."""
     try:
         options = {key: _tuples(value) for key, value in weights.options}
-        config = NetworkConfig(**(DEFAULTS | options))
-        with torch.device("meta"):
-            net = UNet(**{key: value for key, value in asdict(config).items() if value is not None})
-        state = _state_dict(content, weights.source)
-        net.load_state_dict(
-            {key: value.float() if value.is_floating_point() else value for key, value in state.items()},
-            assign=True,
-        )
+        config = NetworkConfig(**(OPTIONS | options))
+        shapes_of(config)
     except (ConfigError, TypeError) as error:
         known = ", ".join(spec.name for spec in fields(NetworkConfig))
         raise ModelFileError(
             f"{place} is a UNet of options that it has not ({error}); known: {known}"
         ) from error
+    try:
+        arrays = _arrays(content, weights.source)
+        reason = misfit(arrays, config)
     except Exception as error:  # what a file that is no state dict makes its readers raise
         reason = " ".join(str(error).split())[:200]
+    if reason:
         raise ModelFileError(
             f"{place} does not hold the weights of the UNet that is described ({reason}); download it again"
-        ) from error
+        )
+    network = fold(config, arrays)
     others = [step for step in stated.postprocessing if step != Activation("softmax")]
-    built = (net.spatial_dims, net.in_channels, net.classes)
+    built = (network.spatial_dims, network.in_channels, network.classes)
     if others or built != (len(stated.spatial), stated.channels_in, stated.channels_out):
         raise ModelFileError(
             f"{place} is a {built[0]}-D UNet of {built[1]} channels and {built[2]} classes, described with "
             f"axes {stated.spatial}, {stated.channels_in} channels, {stated.channels_out} classes, after it "
             f"{in_words(stated.postprocessing)}; expected the same numbers, and softmax"
         )
-    return net.eval(), config
+    return network, config
 
 
-def _state_dict(content: bytes, name: str) -> dict[str, torch.Tensor]:
-    """Tensors by name. Of a pickle PyTorch's own reader of weights takes tensors and plain containers alone:
+def _arrays(content: bytes, name: str) -> dict[str, NDArray[Any]]:
+    """Arrays by name. Of a pickle PyTorch's own reader of weights takes tensors and plain containers alone:
     no other one may be used, as any other would run what a file tells it to."""
     if name.endswith(".safetensors"):
-        from safetensors.torch import load
+        return read_weights(content)
+    import torch
 
-        return load(content)
     state: dict[str, torch.Tensor] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    return state
+    return {
+        key: (value.float() if value.is_floating_point() else value).detach().numpy()
+        for key, value in state.items()
+    }
 
 
 def _header(stated: Description, config: NetworkConfig, reading: Reading) -> ModelHeader:

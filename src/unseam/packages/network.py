@@ -13,6 +13,8 @@ from unseam.errors import InputError, MissingExtraError, ModelFileError, ShapeEr
 from unseam.packages.description import Description
 from unseam.packages.reading import Reading
 from unseam.packages.sizes import Sizes
+from unseam.processor import threads_wanted
+from unseam.tiling import ANY_TILE
 
 Array = NDArray[np.float32]
 NUMBERS: Final = {
@@ -43,6 +45,7 @@ class ForeignNetwork:
     ----------
     in_channels, classes, spatial_dims, base_width, geometry : as of a `unseam.UNet`.
     is_local : whether it is known that a tile, its halo cut away, gives what the whole image would.
+    rule : any tiles.
     """
 
     def __init__(
@@ -57,7 +60,7 @@ class ForeignNetwork:
         self._run, self._description, self._reading = run, description, reading
         self.in_channels, self.classes = description.channels_in, reading.classes
         self.spatial_dims, self.base_width = len(description.spatial), width
-        self.geometry, self.is_local = sizes.geometry, sizes.is_local
+        self.geometry, self.is_local, self.rule = sizes.geometry, sizes.is_local, ANY_TILE
 
     def probabilities(self, tile: Array) -> Array:
         """A tile, scaled, (C, *input), to probabilities, (classes, *output), the halo cut away.
@@ -150,11 +153,9 @@ def onnx_run(content: bytes, description: Description, place: str) -> Callable[[
     ModelFileError
         If ONNX Runtime does not take the network, or it does not fit the description.
     """
-    import torch
-
     runtime = _onnx("onnxruntime")
     options = runtime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = threads_wanted()
     options.log_severity_level = 4  # what goes wrong is raised
     try:
         session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -1,7 +1,8 @@
 """Prediction: an image of any size through a trained network, to probabilities, labels and objects."""
 
+from unseam.prediction.loading import choose_device, load_model, load_model_for, ready
 from unseam.prediction.memory import free_memory
-from unseam.prediction.model import Model, choose_device, load_model, ready
+from unseam.prediction.model import Model, Runner
 from unseam.prediction.region import Prepared, predict_region
 from unseam.prediction.segmentation import Segmentation, measure_classes
 from unseam.prediction.tiles import TTA, plan_image, symmetries, tile_bytes, tile_function
@@ -10,10 +11,12 @@ __all__ = [
     "TTA",
     "Model",
     "Prepared",
+    "Runner",
     "Segmentation",
     "choose_device",
     "free_memory",
     "load_model",
+    "load_model_for",
     "measure_classes",
     "plan_image",
     "predict_region",

@@ -69,7 +69,7 @@ def find_correction(
             rescale=rescale,
             zoom=zoom,
         )
-        verdict = judge(model.network, model.header, prepared, model.device, correction=correction)
+        verdict = judge(model.network, model.header, prepared, correction=correction)
         assert verdict is not None
         return verdict
 

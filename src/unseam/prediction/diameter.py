@@ -22,7 +22,7 @@ from unseam.errors import ConfigError, InputError
 from unseam.fingerprint import equivalent_diameter
 from unseam.grid import Region
 from unseam.io.source import Source, array_source
-from unseam.model.checkpoint import ModelHeader
+from unseam.model.header import ModelHeader
 from unseam.prediction.region import (
     LARGEST_DIFFERENCE,
     ZOOMS,

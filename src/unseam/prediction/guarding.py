@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from unseam.engines.network import EngineNetwork
 from unseam.geometry import AxisGeometry
 from unseam.grid import Region
 from unseam.guard.correction import NONE, Correction
@@ -16,9 +16,7 @@ from unseam.guard.regions import MOST, SIZE, sample_regions
 from unseam.guard.statistics import Statistics, describe
 from unseam.guard.verdict import Verdict, compare
 from unseam.io.source import Source
-from unseam.model.checkpoint import ModelHeader
-from unseam.model.gradients import max_pool
-from unseam.model.unet import UNet
+from unseam.model.header import ModelHeader
 from unseam.prediction.region import LARGEST_DIFFERENCE, Prepared
 from unseam.prediction.tiles import Network
 from unseam.tiling import read_mirrored
@@ -29,7 +27,7 @@ BOTTOM = 2
 """Pixels per axis, at least, that are left of it at the bottom of the network."""
 
 
-def observe(net: UNet, prepared: Prepared, device: torch.device) -> Statistics:
+def observe(net: EngineNetwork, prepared: Prepared) -> Statistics:
     """The statistics of what the network is given of an image; they depend on no tile and no block."""
     image, dims = prepared.resized, net.spatial_dims
     regions = sample_regions(image.shape, SIZE[dims], most=MOST[dims])
@@ -39,11 +37,11 @@ def observe(net: UNet, prepared: Prepared, device: torch.device) -> Statistics:
         scale=prepared.scaling.scale,
         zoom=zoom if prepared.is_resized else None,
     )
-    statistics.groups["features"] = features(net, image, device)
+    statistics.groups["features"] = features(net, image)
     return statistics
 
 
-def features(net: UNet, image: Source, device: torch.device) -> NDArray[np.float64]:
+def features(net: EngineNetwork, image: Source) -> NDArray[np.float64]:
     """How much each channel of the encoder, at all levels, varies over a sample of an image.
 
     Returns
@@ -53,12 +51,12 @@ def features(net: UNet, image: Source, device: torch.device) -> NDArray[np.float
     """
     size = _encoded_size(net)
     regions = sample_regions(image.shape, size, most=2 if net.spatial_dims == 2 else 1)
-    found = [_encode(net, read_mirrored(image, _widened(region, size)), device) for region in regions]
+    found = [net.moments(read_mirrored(image, _widened(region, size))) for region in regions]
     mean, squares = np.mean(found, axis=0)
     return np.asarray(np.sqrt(np.maximum(squares - mean**2, 0.0)), np.float64)
 
 
-def _encoded_size(net: UNet) -> tuple[int, ...]:
+def _encoded_size(net: EngineNetwork) -> tuple[int, ...]:
     """Pixels of a region for the encoder, so that `BOTTOM` are left of it at the bottom."""
     sizes = []
     for axis in net.geometry.axes:
@@ -76,38 +74,18 @@ def _widened(region: Region, size: Sequence[int]) -> Region:
     return tuple((start, start + n) for start, n in zip(starts, size, strict=True))
 
 
-@torch.inference_mode()
-def _encode(net: UNet, part: NDArray[np.float32], device: torch.device) -> NDArray[np.float64]:
-    """Mean and mean square of each channel, (2, channels of all levels)."""
-    pool, moments = max_pool[net.spatial_dims], []
-
-    def keep(x: torch.Tensor) -> None:
-        values = x[0].flatten(1).double()  # (channels, pixels)
-        moments.append(torch.stack([values.mean(1), (values**2).mean(1)]))
-
-    x = torch.from_numpy(np.ascontiguousarray(part))[None].to(device)
-    with torch.backends.cudnn.flags(allow_tf32=False):
-        for level, stride in zip(net.down, net.strides, strict=True):
-            x = level(x)
-            keep(x)
-            x = pool(x, stride, stride)
-        keep(net.bottom(x))
-    return np.asarray(torch.cat(moments, dim=1).cpu().numpy(), np.float64)
-
-
 def judge(
     net: Network,
     header: ModelHeader,
     prepared: Prepared,
-    device: torch.device,
     *,
     correction: Correction = NONE,
 ) -> Verdict | None:
     """Compare an image, made ready and corrected before, with the training images, if they are known."""
-    if header.guard is None or not isinstance(net, UNet):
+    if header.guard is None or not isinstance(net, EngineNetwork):
         return None
     pixels = None if prepared.is_resized or correction else _pixels(prepared.image, header.spacing)
-    return compare(header.guard, observe(net, prepared, device), pixels=pixels, correction=correction)
+    return compare(header.guard, observe(net, prepared), pixels=pixels, correction=correction)
 
 
 def _pixels(image: Source, trained: Sequence[float] | None) -> str | None:

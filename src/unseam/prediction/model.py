@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from unseam.config import Config
 from unseam.decisions import to_labels
+from unseam.engines.agreement import Agreement, compare, is_reference, known_agreement
+from unseam.engines.choosing import AUTO, instead
+from unseam.engines.network import EngineNetwork
 from unseam.errors import InputError, ShapeError
 from unseam.guard.correction import NONE, Correction
 from unseam.io.source import Source, array_source
-from unseam.model.checkpoint import ModelHeader, load_network
-from unseam.model.finding import find_model
-from unseam.model.unet import UNet, fold_batch_norm
+from unseam.model.header import ModelHeader
 from unseam.normalize import MapParts
-from unseam.packages.files import is_package
-from unseam.packages.load import load_package
 from unseam.prediction.diameter import Sized, check_diameter, find_size, is_found, zoom_of
 from unseam.prediction.guarding import judge
-from unseam.prediction.region import Prepared, predict_region, prepare, whole_of
+from unseam.prediction.region import Prepared, predict_region, prepare, sample_tile, whole_of
 from unseam.prediction.segmentation import Segmentation
 from unseam.prediction.tiles import TTA, Network, plan_image, symmetries, tile_function
-from unseam.tiling import TileFunction, apply_tiled
+from unseam.processor import processor
+from unseam.tiling import ANY_TILE, TileFunction, TileRule, apply_tiled
+
+
+@dataclass(frozen=True)
+class Runner:
+    """What runs a model, as a plain value that travels to other processes.
+
+    Attributes
+    ----------
+    engine, precision, device : as `load_model` takes them.
+    rule : which tiles compute alike.
+    versions : of what decides the bits of the result, the processor among them where it does.
+    """
+
+    engine: str = AUTO
+    precision: str = AUTO
+    device: str = "cpu"
+    rule: TileRule = ANY_TILE
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -43,14 +60,17 @@ class Model:
 
     network: Network
     header: ModelHeader
-    device: torch.device
+    device: str = "cpu"
     path: Path | None = None
     """The file it was loaded from."""
     notes: tuple[str, ...] = ()
-    """What a person should know of another program's model before using it, a line each."""
+    """What a person should know before using it, a line each: of another program's model, or of engines that
+    failed."""
+    agreement: Agreement | None = None
+    """How far its engine is from PyTorch in float32, once that was looked at."""
 
     @property
-    def unet(self) -> UNet:
+    def own(self) -> EngineNetwork:
         """The network, where it is one that was made here.
 
         Raises
@@ -58,12 +78,56 @@ class Model:
         InputError
             If it is another program's.
         """
-        if not isinstance(self.network, UNet):
+        if not isinstance(self.network, EngineNetwork):
             raise InputError(
                 f"{self.path} is a network of another program, and this takes a U-Net of unseam; give the "
                 "model.safetensors of a run"
             )
         return self.network
+
+    @property
+    def engine(self) -> str:
+        """What runs the network, in which precision, in words."""
+        return str(self.network) if isinstance(self.network, EngineNetwork) else "ONNX Runtime, float32"
+
+    @property
+    def runner(self) -> Runner:
+        """What another process has to run the network with, so that it gives the same bits."""
+        net = self.network
+        if not isinstance(net, EngineNetwork):
+            return Runner(device=self.device)
+        versions = {net.engine.title: net.engine.version}
+        if net.precision != "float32":
+            versions["processor"] = processor()
+        return Runner(net.engine.name, net.precision, self.device, net.rule, versions)
+
+    def agreeing(self, image: Source) -> Model:
+        """The model with an engine that gives what PyTorch gives in float32, seen on a tile of an image.
+
+        The first time that a model is used on a machine, a tile of the middle of the image is compared; later
+        what came of it is remembered, see `unseam.engines.agreement`. An engine that disagrees is replaced by
+        another, and `notes` say so.
+
+        Raises
+        ------
+        ShapeError
+            If axes or channels do not fit the model, or the image is empty.
+        InputError
+            If a pixel is NaN or infinite.
+        """
+        if self.agreement is not None or not isinstance(self.network, EngineNetwork):
+            return self
+        if is_reference(self.network):
+            return self
+        self.check_channels(image)
+        found = known_agreement(self.network)
+        if found is None:
+            found = compare(self.network, sample_tile(self.network, self.header, image))
+        if found.is_good:
+            return replace(self, agreement=found)
+        other = instead(self.network)
+        note = f"{self.engine} disagrees with PyTorch in float32 ({found.in_full}); {other} is taken"
+        return replace(self, network=other, notes=(*self.notes, note)).agreeing(image)
 
     def predict(
         self,
@@ -115,11 +179,12 @@ class Model:
         channels = self._with_channels(np.asarray(image))
         size = tuple(float(s) for s in spacing) if spacing else None
         source = correction.apply(array_source(channels, spacing=size))
+        model = self.agreeing(source)
         sized = Sized(correction.zoom or zoom)
         if sized.zoom is None:
-            sized = self.sized(source, diameter, rescale=rescale, tta=tta, on_tile=on_tile)
-        prepared = self.prepare(source, tile=tile, tta=tta, rescale=rescale, zoom=sized.zoom)
-        verdict = judge(self.network, self.header, prepared, self.device, correction=correction)
+            sized = model.sized(source, diameter, rescale=rescale, tta=tta, on_tile=on_tile)
+        prepared = model.prepare(source, tile=tile, tta=tta, rescale=rescale, zoom=sized.zoom)
+        verdict = judge(model.network, self.header, prepared, correction=correction)
         probabilities = sized.probabilities
         if probabilities is None:
             probabilities = predict_region(prepared, whole_of(source.shape), on_tile=on_tile)
@@ -225,7 +290,7 @@ class Model:
         if tta == "rotate" and len(set(self.network.geometry.axes[-2:])) > 1:
             raise InputError("tta is 'rotate' and this network is not the same along Y and X; use mirror")
         versions = symmetries(self.network.spatial_dims, tta)
-        return tile_function(self.network, self.device, versions)
+        return tile_function(self.network, versions)
 
     def _with_channels(self, image: NDArray[Any]) -> NDArray[Any]:
         if image.ndim == self.network.spatial_dims and self.network.in_channels == 1:
@@ -248,66 +313,3 @@ class Model:
             )
         if 0 in shape:
             raise ShapeError(f"the image is empty: its shape is {shape[1:]}")
-
-
-def load_model(path: str | Path, *, device: str = "auto") -> Model:
-    """A trained model from its file, ready to predict.
-
-    Parameters
-    ----------
-    path : str or Path
-        The .safetensors file, the folder of the run that made it, or the name of a model, as "nuclei"; see
-        `unseam.model.finding.find_model`. Or a bioimage.io package, packed or not, with ONNX weights or those
-        of a `unseam.UNet`.
-    device : str
-        "auto", "cpu" or "cuda".
-
-    Raises
-    ------
-    ModelFileError
-        If the file is missing, cut short, no model, or of a newer version, or the name unknown.
-    MissingExtraError
-        If a package takes an optional one.
-    """
-    if is_package(Path(path)):
-        return from_package(Path(path), choose_device(device))
-    path = find_model(path)
-    net, header = load_network(path)
-    return replace(ready(net, header, choose_device(device)), path=path)
-
-
-def from_package(path: Path, device: torch.device) -> Model:
-    """The model of a bioimage.io package, ready to predict; see `unseam.packages.load.load_package`."""
-    loaded = load_package(path)
-    if isinstance(loaded.network, UNet):
-        model = ready(loaded.network, loaded.header, device)
-    else:
-        model = Model(loaded.network, loaded.header, torch.device("cpu"))  # where ONNX Runtime runs it
-    return replace(model, path=loaded.path, notes=loaded.notes)
-
-
-def ready(net: UNet, header: ModelHeader, device: torch.device) -> Model:
-    """A model whose network is folded, laid out and placed for prediction; `net` is left as it is."""
-    layout = torch.channels_last if net.spatial_dims == 2 else torch.channels_last_3d
-    folded = fold_batch_norm(net).to(device).to(memory_format=layout)  # type: ignore[call-overload]
-    return Model(folded.requires_grad_(False), header, device)
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of a name; "auto" is CUDA where there is one.
-
-    Raises
-    ------
-    InputError
-        If there is no such device.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            "device cuda was asked for and PyTorch finds none; use --device cpu, or see `unseam doctor`"
-        )
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return torch.device(name)
-    except RuntimeError:
-        raise InputError(f"device is {name!r}; expected auto, cpu or cuda") from None

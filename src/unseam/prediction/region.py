@@ -19,15 +19,27 @@ from numpy.typing import NDArray
 
 from unseam.config import ObjectConfig
 from unseam.decisions import settle_decisions, small_tiles, smallest_tile
+from unseam.engines.agreement import compared_size
+from unseam.engines.network import EngineNetwork
 from unseam.errors import InputError
 from unseam.geometry import Geometry
 from unseam.grid import Region, slices
-from unseam.io.source import Source
-from unseam.model.checkpoint import ModelHeader
+from unseam.io.source import Source, array_source
+from unseam.model.header import ModelHeader
 from unseam.normalize import Scaling
 from unseam.prediction.tiles import NetworkSizes, plan_image
 from unseam.resample import needed, resample, resample_at, resampled, shape_at, taps_of_pixels
-from unseam.tiling import TileFunction, TilePlan, apply_tiled, plan_tiles, settle, windowed
+from unseam.tiling import (
+    ANY_TILE,
+    TileFunction,
+    TilePlan,
+    TileRule,
+    apply_tiled,
+    plan_tiles,
+    read_mirrored,
+    settle,
+    windowed,
+)
 
 LARGEST_DIFFERENCE = 0.1
 """Pixels that differ by no more than this share are not resampled: augmentation changes sizes as much."""
@@ -53,6 +65,7 @@ class Prepared:
     tile : largest output of a tile along each axis.
     scaling : what made `image` of the intensities.
     is_local : whether tiles can differ by rounding alone, which is then settled.
+    rule : which tiles compute alike.
     """
 
     function: TileFunction
@@ -64,6 +77,7 @@ class Prepared:
     tile: tuple[int, ...]
     scaling: Scaling
     is_local: bool = True
+    rule: TileRule = ANY_TILE
 
     @property
     def is_resized(self) -> bool:
@@ -98,6 +112,7 @@ def prepare(
         plan_image(shape, net, tile=tile, memory=memory).step,
         scaling,
         net.is_local,
+        net.rule,
     )
 
 
@@ -181,9 +196,10 @@ def predict_region(prepared: Prepared, region: Region, *, on_tile: OnTile | None
 def settle_region(prepared: Prepared, computed: Computed) -> Probabilities:
     """The probabilities with those that hang on rounding settled, in place.
 
-    Where tiles may differ by more, small tiles would not be nearer the truth, and nothing is settled.
+    Where tiles may differ by more, small tiles would not be nearer the truth, and nothing is settled; nor
+    where they are known to agree bit for bit.
     """
-    if prepared.is_local:
+    if prepared.is_local and not prepared.rule.is_exact:
         settle_decisions(
             computed.recompute,
             computed.probabilities,
@@ -204,13 +220,14 @@ def compute_region(
     """
     inner = network_region(prepared, region)
     plan, origin = tiles_of(prepared, inner, before=before)
-    image = windowed(prepared.image, region, margin=_context(prepared))
+    margin = _context(prepared, plan)
+    image = windowed(prepared.image, region, margin=margin)
     brightness = _brightness(image.read(region))
     if prepared.is_resized:
-        image = windowed(prepared.resized, inner, margin=_context(prepared))
+        image = windowed(prepared.resized, inner, margin=margin)
     tiled: Probabilities = apply_tiled(prepared.function, image, plan, origin=origin, on_tile=on_tile)
     fine = tiled[(slice(None), *slices(inner, origin=origin))]
-    start, cells = [a for a, _ in inner], small_tiles(image.shape, prepared.geometry)
+    start, cells = [a for a, _ in inner], small_tiles(image.shape, prepared.geometry, prepared.rule)
 
     def settled(undecided: NDArray[np.bool_]) -> float:
         return settle(prepared.function, image, cells, result=fine, undecided=undecided, origin=start)
@@ -252,13 +269,26 @@ def tiles_of(prepared: Prepared, inner: Region, *, before: int = 0) -> tuple[Til
     grid = prepared.geometry.grid
     origin = [(a // step - before) * step for (a, _), step in zip(inner, grid, strict=True)]
     shape = [b - o for (_, b), o in zip(inner, origin, strict=True)]
-    return plan_tiles(shape, prepared.geometry, prepared.tile), origin
+    return plan_tiles(shape, prepared.geometry, prepared.tile, prepared.rule), origin
 
 
-def _context(prepared: Prepared) -> list[int]:
-    """What is read around a region: the halo of its tiles, and of the small ones that jut out of it."""
-    cells = smallest_tile(prepared.geometry)
+def _context(prepared: Prepared, plan: TilePlan) -> list[int]:
+    """What is read around a region: the halo of its tiles, and of those that jut out of it."""
+    if prepared.rule.is_exact:
+        last = plan.tile([count - 1 for count in plan.counts])
+        return [max(h, b - n) for h, (_, b), n in zip(plan.halo, last.read, plan.shape, strict=True)]
+    cells = smallest_tile(prepared.geometry, prepared.rule)
     return [halo + cell for halo, cell in zip(prepared.geometry.halo, cells, strict=True)]
+
+
+def sample_tile(net: EngineNetwork, header: ModelHeader, image: Source) -> NDArray[np.float32]:
+    """A tile of the middle of an image, scaled by its own intensities, for `unseam.engines.agreement`."""
+    size = net.geometry.input_for(compared_size(net))
+    starts = [(n - m) // 2 for n, m in zip(image.shape, size, strict=True)]
+    part = read_mirrored(image, tuple((a, a + m) for a, m in zip(starts, size, strict=True)))
+    tile = array_source(part)
+    scaling = header.normalization.fit(tile.read, tile.shape, channels=tile.channels, dtype=tile.dtype)
+    return scaling(part)
 
 
 def region_bytes(shape: Sequence[int], *, channels: int, classes: int) -> int:

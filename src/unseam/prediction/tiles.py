@@ -7,15 +7,12 @@ from itertools import product
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from unseam.errors import InputError
 from unseam.geometry import Geometry
-from unseam.model.unet import UNet
 from unseam.prediction.memory import free_memory
-from unseam.tiling import TilePlan, plan_tiles
+from unseam.tiling import TilePlan, TileRule, plan_tiles
 
 TTA = ("none", "mirror", "rotate")
 LARGEST_TILE = {2: 512, 3: 96}
@@ -28,7 +25,7 @@ Symmetry = tuple[int, tuple[int, ...]]
 
 
 class NetworkSizes(Protocol):
-    """What cutting an image takes of a network, a `UNet` or another."""
+    """What cutting an image takes of a network."""
 
     @property
     def in_channels(self) -> int:
@@ -54,15 +51,16 @@ class NetworkSizes(Protocol):
     def is_local(self) -> bool:
         """Whether it is known that a tile, its halo cut away, gives what the whole image would."""
 
+    @property
+    def rule(self) -> TileRule:
+        """Which tiles compute alike."""
 
-class TileNetwork(NetworkSizes, Protocol):
-    """A network that is no module of PyTorch."""
+
+class Network(NetworkSizes, Protocol):
+    """A network as prediction uses it: `unseam.engines.EngineNetwork`, or that of another program."""
 
     def probabilities(self, tile: NDArray[np.float32]) -> NDArray[np.float32]:
         """A tile, scaled, (C, *input), to probabilities (classes, *output)."""
-
-
-Network = UNet | TileNetwork
 
 
 def symmetries(spatial_dims: int, tta: str) -> list[Symmetry]:
@@ -76,45 +74,24 @@ def symmetries(spatial_dims: int, tta: str) -> list[Symmetry]:
     return [(turns, mirror) for turns in ((0,) if tta == "mirror" else (0, 1)) for mirror in mirrors]
 
 
-def tile_function(
-    net: Network, device: torch.device, versions: Sequence[Symmetry], *, dtype: torch.dtype = torch.float32
-) -> Callable[[NDArray[np.float32]], NDArray[Any]]:
+def tile_function(net: Network, versions: Sequence[Symmetry]) -> Callable[[NDArray[Any]], NDArray[Any]]:
     """Tile (C, *input) to probabilities (classes, *output), averaged over `versions`.
 
-    `dtype` is that of the weights of a `UNet`, in which all is computed. Each version is undone before
-    averaging. All tiles have the same size and start on the same grid, so they do when mirrored too:
-    averaging changes nothing about seams.
+    Each version is undone before averaging. All tiles have the same size and start on the same grid, so they
+    do when mirrored too: averaging changes nothing about seams.
     """
-    if not isinstance(net, nn.Module):
-        return _averaged(net, versions)
 
-    def predict_version(x: Tensor, turns: int, mirror: tuple[int, ...]) -> Tensor:
-        x = torch.rot90(x, turns, (-2, -1)).flip(mirror)
-        layout = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
-        p = torch.softmax(net(x.contiguous(memory_format=layout)).to(dtype), dim=1)
-        return torch.rot90(p.flip(mirror), -turns, (-2, -1))
-
-    @torch.inference_mode()
-    def predict_tile(tile: NDArray[np.float32]) -> NDArray[Any]:
-        x = torch.from_numpy(np.ascontiguousarray(tile))[None].to(device, dtype)
-        with torch.backends.cudnn.flags(allow_tf32=False):  # 10 bits of mantissa are not float32
-            total = sum(predict_version(x, turns, mirror)[0] for turns, mirror in versions)
-        mean: NDArray[Any] = (total / len(versions)).cpu().numpy()  # type: ignore[union-attr]
-        return mean
-
-    return predict_tile
-
-
-def _averaged(
-    net: TileNetwork, versions: Sequence[Symmetry]
-) -> Callable[[NDArray[np.float32]], NDArray[Any]]:
     def predict_version(tile: NDArray[np.float32], turns: int, mirror: tuple[int, ...]) -> NDArray[Any]:
         p = net.probabilities(np.flip(np.rot90(tile, turns, (-2, -1)), mirror))
-        return np.rot90(np.flip(p, mirror), -turns, (-2, -1))
+        undone: NDArray[Any] = np.rot90(np.flip(p, mirror), -turns, (-2, -1))
+        return undone
 
     def predict_tile(tile: NDArray[np.float32]) -> NDArray[Any]:
+        if len(versions) == 1:
+            return predict_version(tile, *versions[0])
         total: NDArray[Any] = np.sum([predict_version(tile, *version) for version in versions], axis=0)
-        return total / np.float32(len(versions))
+        mean: NDArray[Any] = total / total.dtype.type(len(versions))
+        return mean
 
     return predict_tile
 
@@ -124,13 +101,14 @@ def plan_image(
 ) -> TilePlan:
     """The tiles of an image; "auto" takes what `memory` (bytes; else a share of the free) allows."""
     if tile != "auto":
-        return plan_tiles(shape, net.geometry, tile if isinstance(tile, tuple) else _whole_number(tile))
+        wanted = tile if isinstance(tile, tuple) else _whole_number(tile)
+        return plan_tiles(shape, net.geometry, wanted, net.rule)
     memory = SHARE_OF_MEMORY * free_memory() if memory is None else memory
     size = LARGEST_TILE[net.spatial_dims]
-    plan = largest = plan_tiles(shape, net.geometry, size)
+    plan = largest = plan_tiles(shape, net.geometry, size, net.rule)
     while tile_bytes(plan.tile_input, net) > memory and size // 2 >= max(net.geometry.grid):
         size //= 2
-        plan = plan_tiles(shape, net.geometry, size)
+        plan = plan_tiles(shape, net.geometry, size, net.rule)
     return largest if plan.tile_input == largest.tile_input else plan  # some take tiles of one size alone
 
 

@@ -11,9 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from unseam.errors import InputError, MissingExtraError
+from unseam.processor import threads_wanted
 
 if TYPE_CHECKING:  # Dask is an extra
     from unseam.streaming.remote import Cluster, Say
@@ -170,7 +169,7 @@ def _cluster(client: Any, count: int | None, say: Say) -> Cluster:
         blocks = max(at_once.values())
         threads = {f.place: max(1, f.cores // sharing[f.place] // blocks) for f in around.values()}
     else:
-        threads = {here.place: max(1, min(torch.get_num_threads(), here.cores) // count)}
+        threads = {here.place: max(1, min(threads_wanted() or here.cores, here.cores) // count)}
     say(_in_words(len(at_once), threads, count is not None))
     return Cluster(client, say, max(at_once.values()), threads, here.versions, count is not None)
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
-import torch
-
 from unseam.prediction import Model
 from unseam.streaming.job import Job, forget_model, hold_model
 
@@ -58,8 +56,7 @@ class Threads:
 
     def run(self, task: Task, job: Job, numbers: Sequence[int], on_block: OnBlock) -> None:
         """Run a task on blocks; the first error ends it, when the blocks begun are done."""
-        threads = torch.get_num_threads()  # which holds for one thread alone, and must for each
-        with ThreadPoolExecutor(self.at_once, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
+        with ThreadPoolExecutor(self.at_once) as pool:
             todo, waiting = iter(numbers), dict[Future[None], int]()
             try:
                 while True:

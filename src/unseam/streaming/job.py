@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +16,7 @@ from unseam.guard.correction import NONE, Correction
 from unseam.io.open import open_sources
 from unseam.io.source import Source
 from unseam.normalize import Scaling
-from unseam.prediction import Model, Prepared, load_model
+from unseam.prediction import Model, Prepared, Runner, load_model_for
 from unseam.prediction.region import prepare
 
 _MODELS: dict[str, Model] = {}
@@ -108,11 +107,6 @@ class Job:
         return Path(self.scratch)
 
 
-def model_key(model: Path) -> str:
-    """The digest of a model file: two files with one key are one model."""
-    return hashlib.sha256(model.read_bytes()).hexdigest()[:16]
-
-
 def hold_model(key: str, model: Model) -> None:
     """Keep a model for the jobs of this process that name it, as a run does when it begins.
 
@@ -133,11 +127,11 @@ def _close() -> None:
         cached.cache_clear()
 
 
-def hold_model_file(key: str, content: bytes, folder: Path, *, device: str) -> None:
+def hold_model_file(key: str, content: bytes, folder: Path, runner: Runner, *, threads: int) -> None:
     """Keep the model whose file has this content, as a process does that works for another one."""
     path = folder / f"{key}.safetensors"
     path.write_bytes(content)
-    hold_model(key, load_model(path, device=device))
+    hold_model(key, load_model_for(path, runner, threads=threads))
 
 
 @lru_cache(maxsize=4)

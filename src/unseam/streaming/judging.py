@@ -29,4 +29,4 @@ def _judged(model: Model, job: Job, source: Source) -> Verdict | None:
         rescale=job.rescale,
         zoom=job.zoom,
     )
-    return judge(model.network, model.header, prepared, model.device, correction=job.correction)
+    return judge(model.network, model.header, prepared, correction=job.correction)

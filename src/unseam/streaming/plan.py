@@ -153,8 +153,8 @@ def plan_of(
     zooms = [m / n for n, m in zip(image.shape, shape, strict=True)]
     of_block = tuple(min(math.ceil(b * z), n) for b, z, n in zip(block, zooms, shape, strict=True))
     fits = tuple(max(min(t, n), g) for t, n, g in zip(tile, of_block, net.geometry.grid, strict=True))
-    tiles = plan_tiles(of_block, net.geometry, fits)
-    around = zip(of_block, net.geometry.halo, smallest_tile(net.geometry), strict=True)
+    tiles = plan_tiles(of_block, net.geometry, fits, net.rule)
+    around = zip(of_block, net.geometry.halo, smallest_tile(net.geometry, net.rule), strict=True)
     context = [n + 2 * (halo + cell) for n, halo, cell in around]
     per_block = region_bytes(context, channels=image.channels, classes=classes)
     if shape != image.shape:  # what is read for it at the image's own resolution, and the result there

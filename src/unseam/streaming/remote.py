@@ -46,7 +46,7 @@ class Cluster:
     client : connected to the scheduler.
     say : takes a line.
     at_once : blocks that one worker does at a time.
-    threads : of PyTorch, for each place of workers.
+    threads : of the engine, for each place of workers.
     versions : of this process.
     is_local : whether the workers belong to this command.
     each : who holds what one process holds.
@@ -84,7 +84,7 @@ class Cluster:
         plugin = HeldModel(
             key,
             model.path.read_bytes(),
-            device=model.device.type,
+            runner=model.runner,
             threads=self.threads,
             versions=self.versions,
             ignore_interrupt=self.is_local,

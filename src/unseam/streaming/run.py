@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from unseam.errors import InputError
 from unseam.grid import Region
 from unseam.io.annotations.save import OUTLINES
 from unseam.io.atomic import refuse_existing
 from unseam.io.source import Source
+from unseam.model.weights import file_digest
 from unseam.normalize import Scaling
 from unseam.prediction import Model
 from unseam.streaming import passes
 from unseam.streaming.executors import Executor, Task, Threads
-from unseam.streaming.job import ImageSpec, Job, model_key
+from unseam.streaming.job import ImageSpec, Job
 from unseam.streaming.judging import judge_all
 from unseam.streaming.output import Output, clear_scratch, is_written, refuse_unlike
 from unseam.streaming.plan import AT_ONCE, StreamPlan, plan_of, plan_stream, time_tile
@@ -84,7 +84,8 @@ def stream(
     for source in sources:
         model.check_channels(source)
     _refuse_outlines(model, wanted)
-    key, executor = model_key(model_file), executor or Threads()
+    model = model.agreeing(sources[0])
+    key, executor = file_digest(model_file), executor or Threads()
     with working_on(wanted.out) as folder:
         try:
             return _Run(model, key, image, sources, wanted, folder, executor, reporter or Reporter()).all()
@@ -169,9 +170,11 @@ class _Run:
             "image changed": _changed(Path(self.image.path)),
             "option": options | {"save": sorted(wanted.save)},
             "correction": asdict(wanted.correction),
-            "version of": {"unseam": version("unseam"), "torch": torch.__version__, "numpy": np.__version__},
+            "version of": {"unseam": version("unseam"), "numpy": np.__version__},
             "processor": platform.machine(),
-            "device": self.model.device.type,
+            "device": self.model.device,
+            "engine": self.model.engine,
+            "tiles": asdict(self.model.network.rule),
         }
 
     def _plan(self, decided: Mapping[str, Any] | None) -> StreamPlan:

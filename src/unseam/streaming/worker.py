@@ -11,11 +11,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import torch
 from dask.system import CPU_COUNT
 from distributed import Worker, WorkerPlugin, get_worker
 
+from unseam.engines.choosing import AUTO
+from unseam.engines.known import engine_of
 from unseam.errors import InputError
+from unseam.prediction import Runner
+from unseam.processor import processor
 from unseam.streaming.executors import Task
 from unseam.streaming.job import Job, forget_model, hold_model_file
 
@@ -41,13 +44,22 @@ def surroundings() -> Surroundings:
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     versions = {
         "unseam": version("unseam"),
-        "torch": torch.__version__,
+        "torch": version("torch"),
         "numpy": np.__version__,
         "distributed": version("distributed"),
         "Python": ".".join(platform.python_version_tuple()[:2]),
         "processor": platform.machine(),
     }
     return Surroundings(f"{platform.node()} {cores}", CPU_COUNT, versions)
+
+
+def versions_of(runner: Runner) -> dict[str, str]:
+    """What this process has of `runner.versions`."""
+    if runner.engine == AUTO:
+        return {}
+    engine = engine_of(runner.engine, runner.device)
+    there = engine.version if engine.is_installed else "not installed"
+    return {engine.title: there, "processor": processor()}
 
 
 def refuse_other_versions(wanted: Mapping[str, str], here: Mapping[str, str], address: str) -> None:
@@ -72,13 +84,13 @@ class HeldModel(WorkerPlugin):
     Parameters
     ----------
     key : str
-        As `model_key`.
+        Digest of the model's file.
     content : bytes
         Of the model's file.
-    device : str
-        Where the network runs.
+    runner : Runner
+        What runs the network.
     threads : mapping of str to int
-        Of PyTorch, for each `Surroundings.place`; elsewhere all cores are used.
+        Of the engine, for each `Surroundings.place`; elsewhere all cores are used.
     versions : mapping
         As `Surroundings.versions`, of the process that asks.
     ignore_interrupt : bool
@@ -91,12 +103,12 @@ class HeldModel(WorkerPlugin):
         key: str,
         content: bytes,
         *,
-        device: str,
+        runner: Runner,
         threads: Mapping[str, int],
         versions: Mapping[str, str],
         ignore_interrupt: bool,
     ) -> None:
-        self.key, self.content, self.device = key, content, device
+        self.key, self.content, self.runner = key, content, runner
         self.threads_of, self.versions, self.ignore_interrupt = threads, versions, ignore_interrupt
         self.is_ready = False
 
@@ -107,11 +119,13 @@ class HeldModel(WorkerPlugin):
 
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         here = surroundings()
-        refuse_other_versions(self.versions, here.versions, f"worker {worker.address}")
+        address = f"worker {worker.address}"
+        refuse_other_versions(self.versions, here.versions, address)
+        refuse_other_versions(self.runner.versions, versions_of(self.runner), address)
         self.threads = self.threads_of.get(here.place, max(1, here.cores // worker.state.nthreads))
         self.running, self.given_up, self.lock = 0, set[str](), threading.Lock()
         folder = Path(worker.local_directory)
-        hold_model_file(self.key, self.content, folder, device=self.device)
+        hold_model_file(self.key, self.content, folder, self.runner, threads=self.threads)
         self.content = b""
         self.is_ready = True
 
@@ -123,7 +137,6 @@ class HeldModel(WorkerPlugin):
 
     def do(self, run: str, task: Task, job: Job, number: int) -> None:
         """Run a task on a block, unless its run was given up."""
-        torch.set_num_threads(self.threads)  # which holds for one thread alone
         with self.lock:
             if run in self.given_up:
                 return

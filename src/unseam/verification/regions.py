@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from unseam.axes import times
 from unseam.config import ObjectConfig
 from unseam.decisions import to_classes, to_masks
+from unseam.engines import EngineNetwork
+from unseam.engines.known import torch_on
 from unseam.grid import slices
 from unseam.prediction import Model, Prepared, symmetries, tile_function
 from unseam.prediction.region import Probabilities, compute_region, settle_region
@@ -107,11 +106,13 @@ def check_regions(
 
 def double_function(model: Model, tta: str) -> TileFunction | None:
     """The network of a model in double precision, as a function of a tile; None outside PyTorch."""
-    if not isinstance(model.network, nn.Module):
+    if not isinstance(model.network, EngineNetwork):
         return None
-    net = copy.deepcopy(model.network).double()
-    versions = symmetries(net.spatial_dims, tta)
-    return tile_function(net, model.device, versions, dtype=torch.float64)
+    engine = model.network.engine
+    if "float64" not in engine.precisions:
+        engine = torch_on(model.device)
+    double = replace(model.network, engine=engine, precision="float64")
+    return tile_function(double, symmetries(double.spatial_dims, tta))
 
 
 def decisions_of(

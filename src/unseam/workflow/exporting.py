@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseam.data.synthetic import synthetic_image
+from unseam.engines import EngineNetwork
 from unseam.errors import InputError
 from unseam.export import SUFFIXES
 from unseam.export.agreement import Written, largest_difference
@@ -21,7 +22,6 @@ from unseam.export.openvino import write_openvino
 from unseam.fingerprint import Fingerprint
 from unseam.io.atomic import refuse_existing, replacing
 from unseam.io.images import read_image, stem
-from unseam.model.unet import UNet
 from unseam.normalize import Normalization
 from unseam.prediction import Model, load_model
 from unseam.workflow.listener import Listener, Step, printing
@@ -88,8 +88,8 @@ def export_model(
     _refuse(out, to, about)
     for path in (out, out.with_suffix(".bin")) if to == "openvino" else (out,):
         refuse_existing(path, overwrite=overwrite)
-    loaded = load_model(model, device="cpu")
-    if not isinstance(loaded.network, UNet):
+    loaded = load_model(model, device="cpu", engine="torch", precision="float32")
+    if not isinstance(loaded.network, EngineNetwork):
         raise InputError(
             f"{model} is a bioimage.io package or ONNX; give the model.safetensors it was made from"
         )
@@ -97,7 +97,9 @@ def export_model(
     if to == "safetensors":
         with replacing(out, overwrite=overwrite) as temporary:
             half_model(model, temporary)
-            half = load_model(temporary, device="cpu").tile_function("none")
+            half = load_model(temporary, device="cpu", engine="torch", precision="float32").tile_function(
+                "none"
+            )
             difference = largest_difference(
                 loaded, lambda tiles: np.stack([half(tile) for tile in tiles]), tolerance=1.0
             )

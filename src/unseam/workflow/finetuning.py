@@ -18,8 +18,9 @@ from unseam.data.sample import Sample
 from unseam.errors import ConfigError, ModelFileError, ShapeError
 from unseam.fingerprint import equivalent_diameter
 from unseam.io.source import array_source
-from unseam.model.checkpoint import ModelHeader, load_network
+from unseam.model.checkpoint import load_network
 from unseam.model.finding import find_model
+from unseam.model.header import ModelHeader
 from unseam.model.unet import UNet
 from unseam.packages.files import is_package
 from unseam.prediction.diameter import NEAR

@@ -14,7 +14,6 @@ from unseam.errors import InputError
 from unseam.guard.reference import FEWEST, GuardReference, refer
 from unseam.io.source import array_source
 from unseam.model.checkpoint import save_model
-from unseam.model.unet import UNet
 from unseam.prediction import Model, load_model
 from unseam.prediction.guarding import observe
 from unseam.workflow.listener import SILENT, Countdown, Listener
@@ -41,10 +40,9 @@ def reference_of(
     chosen = [images[i] for i in np.linspace(0, len(images) - 1, min(len(images), MOST)).round().astype(int)]
     countdown = Countdown(listener, "statistics of the images", len(chosen))
     found = []
-    assert isinstance(model.network, UNet)
     for done, image in enumerate(chosen, start=1):
         prepared = model.prepare(array_source(image), rescale=False)
-        found.append(observe(model.network, prepared, model.device))
+        found.append(observe(model.own, prepared))
         countdown.done(done)
     return refer(found)
 

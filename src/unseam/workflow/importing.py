@@ -9,7 +9,8 @@ import unseam
 from unseam.caffe.importing import read_model
 from unseam.errors import InputError
 from unseam.io.atomic import refuse_existing
-from unseam.model.checkpoint import ModelHeader, save_model
+from unseam.model.checkpoint import save_model
+from unseam.model.header import ModelHeader
 from unseam.workflow.listener import Listener, printing
 
 

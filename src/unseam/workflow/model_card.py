@@ -59,11 +59,11 @@ def _objects_in_words(objects: ObjectConfig) -> str:
 
 
 def _network(model: Model) -> Iterator[str]:
-    net, halo = model.unet, " x ".join(map(str, model.network.geometry.halo))
-    count = sum(weights.numel() for weights in net.parameters())
+    net, halo = model.own.folded, " x ".join(map(str, model.network.geometry.halo))
     yield "## Network\n"
     yield f"{net.spatial_dims}-D U-Net of 2015: unpadded convolutions, depth {len(net.strides)}, width"
-    yield f"{net.base_width} at the first level, {count:,} weights; a pixel sees {halo} pixels around itself."
+    yield f"{net.base_width} at the first level, {net.size:,} weights; a pixel sees"
+    yield f"{halo} pixels around itself."
     yield "Pixel size: " + (
         " x ".join(f"{s:g}" for s in model.header.spacing) + " µm." if model.header.spacing else "not known."
     )

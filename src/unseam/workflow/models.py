@@ -43,7 +43,7 @@ def list_models() -> tuple[Known, ...]:
 
 
 def _described(name: str, path: Path, twice: bool) -> Known:
-    from unseam.model.checkpoint import read_header
+    from unseam.model.header import read_header
 
     size = path.stat().st_size
     try:

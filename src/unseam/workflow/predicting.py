@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from unseam.errors import OutputError, UnseamError
@@ -22,6 +21,7 @@ from unseam.prediction import Model, Segmentation
 from unseam.prediction.adapting import find_correction
 from unseam.prediction.diameter import Sized
 from unseam.streaming.executors import Executor
+from unseam.workflow.agreeing import Agreed
 from unseam.workflow.inputs import (
     SAVES,
     Options,
@@ -125,17 +125,17 @@ def predict_files(
     for line in model.notes:
         listener.say(line)
     countdown = Countdown(listener, "predicting", len(todo))
-    outcomes = []
+    outcomes, agreed = [], Agreed(model, listener)
     with executor_on(how.cluster if todo else None, listener) as executor:
         for number, one in enumerate(todo):
             on_tile = _on_tile(countdown, number, one.path)
-            outcomes.append(_predict_one(model, one, how, listener, on_tile, executor))
+            outcomes.append(_predict_one(agreed, one, how, listener, on_tile, executor))
             countdown.done(number + 1, one.path.name)
     return tuple(outcomes)
 
 
 def _predict_one(
-    model: Model,
+    agreed: Agreed,
     one: Todo,
     how: Options,
     listener: Listener,
@@ -147,9 +147,9 @@ def _predict_one(
         return Outcome(one.path, -1)
     try:
         if one.is_streamed:
-            found = _predict_streamed(model, one, how, listener, executor)
+            found = _predict_streamed(agreed, one, how, listener, executor)
         else:
-            found = _predict_in_memory(model, one, how, on_tile, listener)
+            found = _predict_in_memory(agreed, one, how, on_tile, listener)
     except OutputError:
         raise
     except (UnseamError, MemoryError, RuntimeError) as error:
@@ -158,7 +158,7 @@ def _predict_one(
         failure = error if isinstance(error, UnseamError) else UnseamError(_TOO_LARGE.format(one.path))
         listener.say(f"{one.path.name}: failed: {failure}")
         return Outcome(one.path, -1, failure)
-    noun = "object" if model.header.task == "instances" else "region"
+    noun = "object" if agreed.model.header.task == "instances" else "region"
     said = f"; {in_one_line(found.verdicts)}" if found.verdicts else ""
     listener.say(f"{one.path.name}: {found.count} {noun}{'' if found.count == 1 else 's'}{said}")
     return Outcome(one.path, found.count, verdicts=found.verdicts)
@@ -166,13 +166,15 @@ def _predict_one(
 
 def _lacks_memory(error: Exception) -> bool:
     """Whether memory is used up, which PyTorch tells by a RuntimeError that only its words set apart."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "DefaultCPUAllocator" in str(error)
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"MemoryError", "OutOfMemoryError"}) or "DefaultCPUAllocator" in str(error)
 
 
 def _predict_streamed(
-    model: Model, one: Todo, how: Options, listener: Listener, executor: Executor | None
+    agreed: Agreed, one: Todo, how: Options, listener: Listener, executor: Executor | None
 ) -> _Found:
-    image, sources = open_for(model, spec_of(one.path, how))
+    image, sources = open_for(agreed.model, spec_of(one.path, how))
+    model = agreed.on(sources[0])
     correction = _correction(model, sources[0], how)
     sized = Sized(correction.zoom)
     if sized.zoom is None:
@@ -190,8 +192,11 @@ def _predict_streamed(
     return _Found(done.n_objects, done.verdicts)
 
 
-def _predict_in_memory(model: Model, one: Todo, how: Options, on_tile: OnTile, listener: Listener) -> _Found:
+def _predict_in_memory(
+    agreed: Agreed, one: Todo, how: Options, on_tile: OnTile, listener: Listener
+) -> _Found:
     frames = _read(one.path, how).frames()
+    model = agreed.on(_source_of(agreed.model, frames[0], how))
     correction = _correction(model, _source_of(model, frames[0], how), how)
     first = _predict_frame(model, frames[0], how, None, correction, on_tile)
     rest = [_predict_frame(model, frame, how, first.zoom, correction, on_tile) for frame in frames[1:]]

@@ -14,8 +14,9 @@ from unseam.data.dataset import PatchSampler
 from unseam.draw import curves, patches_figure
 from unseam.errors import MissingExtraError, OutputExistsError
 from unseam.io.atomic import replacing
-from unseam.model.checkpoint import ModelHeader, read_header, save_model
+from unseam.model.checkpoint import save_model
 from unseam.model.finding import MODEL, find_model
+from unseam.model.header import ModelHeader, read_header
 from unseam.report.words import plural
 from unseam.training.loop import Progress
 from unseam.training.state import State, save_state

@@ -15,11 +15,12 @@ from unseam.data.dataset import PatchSampler, is_anisotropic, prepare
 from unseam.data.sample import FEWEST_TO_HOLD_OUT, Sample, digest
 from unseam.errors import InputError
 from unseam.fingerprint import Fingerprint, describe, fingerprint
-from unseam.model.checkpoint import ModelHeader
+from unseam.model.header import ModelHeader
 from unseam.model.unet import UNet
 from unseam.normalize import Normalization
 from unseam.plan import network_geometry, plan
 from unseam.prediction import Model, choose_device, ready
+from unseam.processor import multiplies_bfloat16
 from unseam.training.distributed import World, own_device
 from unseam.workflow.finetuning import Base, fitted_to, objects_of
 from unseam.workflow.loading import LoadedSet
@@ -101,7 +102,7 @@ class Task:
 
     def model(self, net: nn.Module) -> Model:
         assert isinstance(net, UNet)
-        return ready(net, self.header(), self.device)
+        return ready(net, self.header(), str(self.device))
 
     def sampler(self) -> PatchSampler:
         network, train, loss = self.config.network, self.config.train, self.config.loss
@@ -160,7 +161,7 @@ def prepare_task(
     )
     for line in describe(fp):
         say(line)
-    device = own_device(choose_device(config.train.device), world)
+    device = own_device(torch.device(choose_device(config.train.device)), world)
     planned = plan(fp, config, classes=loaded.coding.n_classes, device=device.type, ranks=world.size)
     free = tuple(name for name in CANDIDATES if getattr(config.objects, name) is None)
     decided = planned.config
@@ -198,4 +199,4 @@ def uses_bfloat16(precision: str, device: torch.device) -> bool:
         return precision == "bfloat16"
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return multiplies_bfloat16()

@@ -164,7 +164,7 @@ def _shared_model(device: torch.device, world: World) -> Model:
     with TemporaryDirectory() as folder:
         copy = Path(folder) / MODEL
         copy.write_bytes(share(b"", world))
-        return load_model(copy, device=device.type)
+        return load_model(copy, device=device.type, engine="torch", precision="float32")
 
 
 def configure(
@@ -182,7 +182,7 @@ def configure(
 
 def _finish(run: Run, task: Task, state: State) -> Model:
     """Choose thresholds and growth for the best model, and write it for the last time."""
-    best = load_model(run.folder / MODEL, device=task.device.type)
+    best = load_model(run.folder / MODEL, device=task.device.type, engine="torch", precision="float32")
     if task.base and best.header.training["iterations"] == 0:
         run.listener.say("training made it no better: the model that it started from is kept")
     objects = choose_objects(best, task.held_out, free=task.free)
@@ -196,7 +196,7 @@ def _finish(run: Run, task: Task, state: State) -> Model:
         chosen_on_them=["model", *chosen] if scores else [],
     )
     learned = [sample.image for sample in (*task.train, *task.held_out)]
-    guard = reference_of(ready(net, header, task.device), learned, listener=run.listener)
+    guard = reference_of(ready(net, header, str(task.device)), learned, listener=run.listener)
     header = replace(header, guard=guard)
     run.keep(net.state_dict(), header)
     if scores:
@@ -216,7 +216,7 @@ def _finish(run: Run, task: Task, state: State) -> Model:
             "of it out: nothing says yet how good the model is; score it on other images"
         )
     run.listener.say(f"model: {run.folder / MODEL}")
-    return ready(net, header, task.device)
+    return ready(net, header, str(task.device))
 
 
 def _summary(state: State) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from unseam.verification.record import Certificate, CutCheck, Evidence, LabelChe
 from unseam.verification.regions import DOUBLE_COST, check_regions, double_function
 from unseam.verification.whole import How, Way, check_whole, ways_of
 from unseam.verification.words import cut_lines, details, label_line, verdict
+from unseam.workflow.agreeing import Agreed
 from unseam.workflow.listener import Countdown, Listener, printing
 from unseam.workflow.results import remarks
 from unseam.workflow.streaming import is_large, open_for
@@ -128,9 +129,12 @@ def verify_file(
 def verify(model: Model, image: ImageSpec, asked: Asked, listener: Listener) -> Verified:
     """The certificate of an image; see `verify_file`."""
     image, source = _open(model, image)
+    for note in model.notes:
+        listener.say(note)
+    model = Agreed(model, listener).on(source)
     sized = model.sized(source, asked.diameter, rescale=asked.rescale, tta=asked.tta)
     said = remarks(model, source.spacing, Path(image.path), rescale=asked.rescale, sized=sized)
-    for line in (*model.notes, *said):
+    for line in said:
         listener.say(line)
     rng = np.random.default_rng(asked.seed)
     prepared = model.prepare(

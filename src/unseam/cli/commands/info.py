@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from unseam.cli.options import model_argument, new_command, number, pairs
 
 if TYPE_CHECKING:
-    from unseam.model.checkpoint import ModelHeader
+    from unseam.model.header import ModelHeader
 
 
 def add(commands: Any) -> None:
@@ -24,8 +24,8 @@ def add(commands: Any) -> None:
 def run(options: Namespace) -> int:
     """`unseam info`."""
     from unseam.fingerprint import describe
-    from unseam.model.checkpoint import read_header
     from unseam.model.finding import find_model
+    from unseam.model.header import read_header
     from unseam.packages.files import is_package
     from unseam.workflow.run import trained_on
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from unseam.cli.options import model_argument, new_command, object_changes, of_images, overwrite
+from unseam.cli.options import loaded, model_argument, new_command, of_images, overwrite
 from unseam.cli.show import listening
 
 
@@ -66,11 +66,10 @@ def add(commands: Any) -> None:
 
 def run(options: Namespace) -> int:
     """`unseam predict`; 2 if an image was bad, 1 if one failed otherwise."""
-    from unseam.prediction import load_model
     from unseam.streaming.plan import parse_bytes
     from unseam.workflow.predicting import predict_files
 
-    model = load_model(options.model, device=options.device).with_objects(**object_changes(options))
+    model = loaded(options)
     with listening() as listener:
         outcomes = predict_files(
             model,

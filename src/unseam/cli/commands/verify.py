@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from unseam.cli.options import model_argument, new_command, object_changes, of_images, overwrite
+from unseam.cli.options import loaded, model_argument, new_command, of_images, overwrite
 from unseam.cli.show import listening
 
 
@@ -35,12 +35,11 @@ def add(commands: Any) -> None:
 
 def run(options: Namespace) -> int:
     """`unseam verify`; 1 if the result depends on how the image was cut."""
-    from unseam.prediction import load_model
     from unseam.streaming.job import ImageSpec
     from unseam.streaming.plan import parse_bytes
     from unseam.workflow.verifying import verify_file
 
-    model = load_model(options.model, device=options.device).with_objects(**object_changes(options))
+    model = loaded(options)
     with listening() as listener:
         verified = verify_file(
             model,

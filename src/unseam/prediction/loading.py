@@ -1,0 +1,133 @@
+"""Models made ready to predict: from a file, a package, or a network in training; and where they run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unseam.engines.choosing import Choice, choices, choose
+from unseam.engines.known import torch_on
+from unseam.engines.network import EngineNetwork
+from unseam.errors import InputError
+from unseam.model.finding import find_model
+from unseam.model.folded import FoldedNetwork, fold
+from unseam.model.header import ModelHeader
+from unseam.model.weights import file_digest, load_folded
+from unseam.packages.files import is_package
+from unseam.packages.load import load_package
+from unseam.prediction.model import Model, Runner
+from unseam.processor import may_have_gpu, threads_wanted
+
+if TYPE_CHECKING:
+    from unseam.model.unet import UNet
+
+
+def load_model(
+    path: str | Path,
+    *,
+    device: str = "auto",
+    engine: str = "auto",
+    precision: str = "auto",
+    threads: int = 0,
+) -> Model:
+    """A trained model from its file, ready to predict.
+
+    Parameters
+    ----------
+    path : str or Path
+        The .safetensors file, the folder of the run that made it, or the name of a model, as "nuclei"; see
+        `unseam.model.finding.find_model`. Or a bioimage.io package, packed or not, with ONNX weights or those
+        of a `unseam.UNet`.
+    device : str
+        "auto", "cpu" or "cuda".
+    engine : str
+        What runs the network: "openvino", "onnx", "torch", or "auto", the fastest of those installed.
+    precision : str
+        "float32", "bfloat16", or "auto": bfloat16 where the processor multiplies it natively.
+    threads : int
+        Of the engine; 0 for as many as it takes by itself.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is missing, cut short, no model, or of a newer version, or the name unknown.
+    MissingExtraError
+        If a package takes an optional one, or the engine is not installed.
+    InputError
+        If there is no such device, engine or precision, or they do not go together.
+    """
+    place = "cpu" if device == "auto" and engine in ("openvino", "onnx") else choose_device(device)
+    options = choices(engine, precision, device=place)
+    threads = threads or threads_wanted()
+    if is_package(Path(path)):
+        return from_package(Path(path), options, threads=threads)
+    path = find_model(path)
+    folded, header = load_folded(path)
+    chosen = choose(folded, options, threads=threads, digest=file_digest(path))
+    return Model(chosen.network, header, chosen.network.engine.device, path, chosen.failures)
+
+
+def load_model_for(path: Path, runner: Runner, *, threads: int = 0) -> Model:
+    """The model of a file with the engine that another process chose: this one, and no other.
+
+    Raises
+    ------
+    UnseamError
+        As `load_model`, and if the engine does not run it.
+    """
+    if is_package(path):
+        loaded = load_package(path)
+        if not isinstance(loaded.network, FoldedNetwork):
+            return Model(loaded.network, loaded.header, "cpu", path, loaded.notes)
+        folded, header = loaded.network, loaded.header
+    else:
+        folded, header = load_folded(path)
+    device = choose_device(runner.device)
+    option = choices(runner.engine, runner.precision, device=device)[0]
+    network = EngineNetwork(folded, option.engine, option.precision, threads, runner.rule)
+    return Model(network, header, device, path)
+
+
+def from_package(path: Path, options: Sequence[Choice], *, threads: int = 0) -> Model:
+    """The model of a bioimage.io package, ready to predict; see `unseam.packages.load.load_package`.
+
+    Networks of other programs are run by ONNX Runtime, in float32.
+    """
+    loaded = load_package(path)
+    if not isinstance(loaded.network, FoldedNetwork):
+        return Model(loaded.network, loaded.header, "cpu", loaded.path, loaded.notes)
+    chosen = choose(loaded.network, options, threads=threads)
+    notes = (*loaded.notes, *chosen.failures)
+    return Model(chosen.network, loaded.header, chosen.network.engine.device, loaded.path, notes)
+
+
+def ready(net: UNet, header: ModelHeader, device: str = "cpu") -> Model:
+    """A model of a network in training, run by PyTorch in float32; `net` is left as it is."""
+    arrays = {name: values.detach().float().cpu().numpy() for name, values in net.state_dict().items()}
+    network = EngineNetwork(fold(header.network, arrays), torch_on(device), threads=threads_wanted())
+    return Model(network, header, device)
+
+
+def choose_device(name: str) -> str:
+    """The device of a name; "auto" is CUDA where there is one. PyTorch is imported only where there may be.
+
+    Raises
+    ------
+    InputError
+        If there is no such device.
+    """
+    if name == "cpu" or (name == "auto" and not may_have_gpu()):
+        return "cpu"
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            "device cuda was asked for and PyTorch finds none; use --device cpu, or see `unseam doctor`"
+        )
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return str(torch.device(name))
+    except RuntimeError:
+        raise InputError(f"device is {name!r}; expected auto, cpu or cuda") from None
