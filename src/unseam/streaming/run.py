@@ -171,7 +171,7 @@ class _Run:
             "option": options | {"save": sorted(wanted.save)},
             "correction": asdict(wanted.correction),
             "version of": {"unseam": version("unseam"), "numpy": np.__version__},
-            "processor": platform.machine(),
+            "processor": self.model.runner.versions.get("processor", platform.machine()),
             "device": self.model.device,
             "engine": self.model.engine,
             "tiles": asdict(self.model.network.rule),
