@@ -204,8 +204,8 @@ def test_the_middle_of_a_tile_is_compared_with_pytorch() -> None:
     """PyTorch through another door agrees to the last digits, whichever tile it is asked for."""
     model = untrained()
     other = run_by(model, replace(torch_on("cpu"), name="other"), "float32")
-    for least in ((), (200, 300)):
-        network = other.own.with_rule(replace(other.own.rule, least=least))
+    for shapes in ((), ((200, 300),)):
+        network = other.own.with_rule(replace(other.own.rule, shapes=shapes))
         size = network.geometry.input_for(compared_size(network))
         tile = np.random.default_rng(0).normal(size=(1, *size)).astype(np.float32)
         assert compare(network, tile).largest < 1e-5

@@ -15,6 +15,7 @@ from unseam.decisions import to_labels
 from unseam.engines.agreement import Agreement, compare, is_reference, known_agreement
 from unseam.engines.choosing import AUTO, instead
 from unseam.engines.network import EngineNetwork
+from unseam.engines.pace import paced
 from unseam.errors import InputError, ShapeError
 from unseam.guard.correction import NONE, Correction
 from unseam.io.source import Source, array_source
@@ -22,11 +23,12 @@ from unseam.model.header import ModelHeader
 from unseam.normalize import MapParts
 from unseam.prediction.diameter import Sized, check_diameter, find_size, is_found, zoom_of
 from unseam.prediction.guarding import judge
-from unseam.prediction.region import Prepared, predict_region, prepare, sample_tile, whole_of
+from unseam.prediction.region import Prepared, network_shape, predict_region, prepare, sample_tile, whole_of
 from unseam.prediction.segmentation import Segmentation
-from unseam.prediction.tiles import TTA, Network, plan_image, symmetries, tile_function
+from unseam.prediction.tiles import TTA, Network, fits_memory, plan_image, symmetries, tile_function
 from unseam.processor import processor
-from unseam.tiling import ANY_TILE, TileFunction, TileRule, apply_tiled
+from unseam.tile_rule import ANY_TILE, TileRule
+from unseam.tiling import TileFunction, apply_tiled
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,16 @@ class Model:
         other = instead(self.network)
         note = f"{self.engine} disagrees with PyTorch in float32 ({found.in_full}); {other} is taken"
         return replace(self, network=other, notes=(*self.notes, note)).agreeing(image)
+
+    def paced(self, shape: Sequence[int], memory: float | None = None) -> Model:
+        """The model, of which it is known how fast tiles of several sizes are on this machine.
+
+        Measured once for a machine, the first time that an image (`shape`, in the network's pixels) is large
+        enough for it; see `unseam.engines.pace`. It changes time alone, never the result.
+        """
+        if not isinstance(self.network, EngineNetwork):
+            return self
+        return replace(self, network=paced(self.network, shape, fits_memory(self.network, memory)))
 
     def predict(
         self,
@@ -241,12 +253,16 @@ class Model:
             As in `predict`.
         """
         self.check_channels(image)
-        function = self.tile_function(tta)
+        model = self
+        if tile == "auto":
+            shape = network_shape(image, self.header.spacing, rescale=rescale, zoom=zoom)
+            model = self.paced(shape, memory)
+        function = model.tile_function(tta)
         scaling = self.header.normalization.fit(
             image.read, image.shape, channels=image.channels, dtype=image.dtype, map_parts=map_parts
         )
         return prepare(
-            self.network,
+            model.network,
             self.header,
             function,
             image,
@@ -266,8 +282,9 @@ class Model:
         on_tile: Callable[[int, int], None] | None = None,
     ) -> NDArray[np.float32]:
         """Softmax over the classes: (C, *spatial) to (classes, *spatial), up to rounding of float32."""
-        function = self.tile_function(tta)
-        plan = plan_image(image.shape[1:], self.network, tile=tile)
+        model = self.paced(image.shape[1:]) if tile == "auto" else self
+        function = model.tile_function(tta)
+        plan = plan_image(image.shape[1:], model.network, tile=tile)
         scaled = array_source(self.header.normalization(image))
         result: NDArray[np.float32] = apply_tiled(function, scaled, plan, on_tile=on_tile)
         return result

@@ -24,12 +24,13 @@ from unseam.io.source import Source
 from unseam.model.weights import file_digest
 from unseam.normalize import Scaling
 from unseam.prediction import Model
+from unseam.prediction.region import network_shape
 from unseam.streaming import passes
 from unseam.streaming.executors import Executor, Task, Threads
 from unseam.streaming.job import ImageSpec, Job
 from unseam.streaming.judging import judge_all
 from unseam.streaming.output import Output, clear_scratch, is_written, refuse_unlike
-from unseam.streaming.plan import AT_ONCE, StreamPlan, plan_of, plan_stream, time_tile
+from unseam.streaming.plan import AT_ONCE, StreamPlan, in_short, plan_of, plan_stream, time_tile
 from unseam.streaming.wanted import Reporter, Streamed, Wanted
 from unseam.streaming.work import (
     await_records,
@@ -85,6 +86,9 @@ def stream(
         model.check_channels(source)
     _refuse_outlines(model, wanted)
     model = model.agreeing(sources[0])
+    if wanted.tile == "auto":
+        shape = network_shape(sources[0], model.header.spacing, rescale=wanted.rescale, zoom=wanted.zoom)
+        model = model.paced(shape)
     key, executor = file_digest(model_file), executor or Threads()
     with working_on(wanted.out) as folder:
         try:
@@ -174,7 +178,7 @@ class _Run:
             "processor": platform.machine(),
             "device": self.model.device,
             "engine": self.model.engine,
-            "tiles": asdict(self.model.network.rule),
+            "tiles": {"least": self.model.network.rule.least, "exact": self.model.network.rule.is_exact},
         }
 
     def _plan(self, decided: Mapping[str, Any] | None) -> StreamPlan:
@@ -198,7 +202,8 @@ class _Run:
                 tile=tuple(decided["tile"]),
                 **options,
             )
-        self.reporter.say(f"plan: {plan}{self.executor.each}")
+        won = in_short(self.model.network.rule, plan.tile)
+        self.reporter.say(f"plan: {plan}{self.executor.each}{won}")
         if plan.tiles * len(self.sources) >= WORTH_TIMING:
             seconds = time_tile(self.model, plan, wanted.tta)
             total = seconds * plan.tiles * len(self.sources)
