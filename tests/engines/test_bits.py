@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import zarr
 from numpy.typing import NDArray
-from tests.engines.fakes import faked
+from tests.engines.fakes import fake, faked, run_by
 from tests.tiny import untrained
 
 from unseam.decisions import smallest_tile
@@ -41,6 +41,11 @@ PAPER = Geometry.regular(spatial_dims=2, depth=4)
 )
 def test_the_least_size_is_found(engine: dict[str, Any], rule: TileRule) -> None:
     assert find_rule(faked(**engine).own) == rule
+
+
+def test_volumes_may_be_thin() -> None:
+    model = run_by(untrained(dims=3), fake(below=60))
+    assert find_rule(model.own) == TileRule((16, 64, 64), is_exact=True)
 
 
 def test_float32_has_no_least_size() -> None:

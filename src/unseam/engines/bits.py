@@ -61,22 +61,38 @@ def rule_key(network: EngineNetwork) -> str:
 
 
 def find_rule(network: EngineNetwork) -> TileRule:
-    """Which tiles compute alike, from the largest size down."""
+    """Which tiles compute alike, from the largest size down: first of a plane, then along Z.
+
+    Notes
+    -----
+    Tiles of a plane are square here, as averaging over quarter turns takes them both ways round. Along Z they
+    can be far smaller: what decides is how long the last axis is. In the end the smallest tile is seen to
+    agree, and those that are as large as can be along one axis.
+    """
     sizes = _sizes(network.folded)
     largest = sizes[-1]
     image = _image(network, largest)
     reference = _answer(network, image, largest, shift=0)
-    again = _difference(reference, _answer(network, image, largest, shift=1))
+
+    def apart(shape: Sequence[int], shift: int) -> float:
+        return _difference(reference, _answer(network, image, shape, shift=shift))
+
+    again = apart(largest, 1)
     if again > ALIKE:
         return TileRule(largest, is_single=True)
-    worst, least, exact = again, largest, again == 0
-    for size in reversed(sizes[:-1]):
-        for shape in (size, (*size[:-1], largest[-1]), (*largest[:-1], size[-1])):
-            worst = max(worst, _difference(reference, _answer(network, image, shape, shift=2)))
-            if worst > ALIKE:
-                return TileRule(least, is_exact=exact)
-        least, exact = size, worst == 0
-    return TileRule(least, is_exact=exact)
+    least, worst = largest, again
+    for along_z in (False, True)[: len(largest) - 1]:
+        for size in reversed(sizes[:-1]):
+            smaller = (*size[:-2], *least[-2:]) if along_z else (*least[:-2], *size[-2:])
+            found = apart(smaller, 2)
+            if found > ALIKE:
+                break
+            least, worst = smaller, max(worst, found)
+    for axis, length in enumerate(largest):
+        worst = max(worst, apart([*least[:axis], length, *least[axis + 1 :]], 1))
+    if worst > ALIKE:
+        return TileRule(largest, is_exact=again == 0)
+    return TileRule(least, is_exact=worst == 0)
 
 
 def _sizes(folded: FoldedNetwork) -> list[tuple[int, ...]]:
