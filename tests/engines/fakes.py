@@ -21,8 +21,8 @@ Array = NDArray[Any]
 def fake(*, below: int = 0, by_place: float = 0.0, wrong: float = 0.0) -> Engine:
     """An engine whose foreground is the middle of the tile, 0 to 1, exactly.
 
-    Tiles with an output shorter than `below` along the last axis give up to 0.02 more; `by_place` is what the place
-    within the tile adds at most; `wrong` is added to all.
+    Tiles with an output shorter than `below` along the last axis give up to 0.02 more; `by_place` is what the
+    place within the tile adds at most; `wrong` is added to all.
     """
 
     def compile_tile(network: FoldedNetwork, tile: Sequence[int], *, precision: str, threads: int) -> Run:
