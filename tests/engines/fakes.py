@@ -27,7 +27,7 @@ Array = NDArray[Any]
 def fake(*, below: int = 0, above: int = 10**9, by_place: float = 0.0, wrong: float = 0.0) -> Engine:
     """An engine whose foreground is the middle of the tile, 0 to 1, exactly.
 
-    Tiles with an output smaller than `below` or larger than `above` along an axis give up to 0.02 more;
+    Tiles whose last axis has an output below `below` or above `above` give up to 0.02 more;
     `by_place` is what the place within the tile adds at most; `wrong` is added to all.
     """
 
@@ -39,7 +39,7 @@ def fake(*, below: int = 0, above: int = 10**9, by_place: float = 0.0, wrong: fl
 
         def run(x: Array) -> Array:
             foreground = x[(0, *middle)].clip(0, 1) * 0.9
-            if min(output) < below or max(output) > above:
+            if output[-1] < below or output[-1] > above:
                 foreground = foreground + 0.02 * np.abs(np.sin(40 * foreground))
             foreground = (foreground + places + wrong).astype(np.float32)
             return np.stack([1 - foreground, foreground])

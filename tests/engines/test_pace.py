@@ -184,8 +184,7 @@ def test_labels_are_the_same_when_tiles_are_timed(
 ) -> None:
     """With tiles of 112 pixels, which are fast, and not with those of 128, which are faster and not alike."""
     monkeypatch.setattr(Model, "agreeing", lambda model, _: model)
-    monkeypatch.setattr(bits, "SIZES", {2: (64, 96)})
-    monkeypatch.setattr(bits, "THIN", {2: ()})
+    monkeypatch.setattr(bits, "SHAPES", {2: ((64, 64), (96, 96))})
     monkeypatch.setattr(pace, "USUAL", {2: 96})
     monkeypatch.setattr(pace, "LARGER", {2: (112, 128)})
     rates = {64: 1e6, 96: 1e6, 112: 2e6, 128: 9e6}

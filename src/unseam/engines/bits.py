@@ -24,10 +24,12 @@ from unseam.model.folded import FoldedNetwork
 from unseam.processor import processor
 from unseam.tile_rule import TileRule
 
-SIZES = {2: (128, 256, 384, 512), 3: (48, 64, 96)}
-"""Pixels per axis that are compared; the last is the reference, or an earlier one where that takes long."""
-THIN = {2: (128,), 3: (16, 32)}
-"""The same of shapes that are thin along one axis, for strips and stacks of few slices."""
+SHAPES: dict[int, tuple[tuple[int, ...], ...]] = {
+    2: ((128, 128), (256, 256), (384, 384), (512, 512)),
+    3: ((16, 64, 64), (48, 48, 48), (16, 96, 96), (64, 64, 64), (32, 96, 96), (96, 96, 96)),
+}
+"""Outputs of tiles that are compared with the last, or with an earlier one where that takes long. In the plane
+they are square, as averaging over quarter turns takes them both ways round; for few slices some are thin."""
 MOST_WORK = 400e9
 """Multiplications that a tile may take here."""
 ALIKE = 5e-6
@@ -81,19 +83,10 @@ def find_rule(network: EngineNetwork) -> TileRule:
 
 def shapes_of(network: EngineNetwork) -> list[tuple[int, ...]]:
     """Outputs of the tiles that are compared, all multiples of the grid, the reference last."""
-    folded, grid = network.folded, network.geometry.grid
-    equal = [on_grid((size,) * len(grid), grid) for size in SIZES[len(grid)]]
-    equal = [size for size in equal if work(folded, folded.geometry.input_for(size)) <= MOST_WORK] or equal[
-        :1
-    ]
-    reference = equal[-1]
-    thin = [
-        on_grid((*reference[:axis], size, *reference[axis + 1 :]), grid)
-        for size in THIN[len(grid)]
-        for axis in (range(2) if len(grid) == 2 else (0,))
-    ]
-    shapes = dict.fromkeys([*thin, *equal[:-1]])
-    return [*(shape for shape in shapes if shape != reference), reference]
+    grid = network.geometry.grid
+    shapes = list(dict.fromkeys(on_grid(shape, grid) for shape in SHAPES[len(grid)]))
+    quick = [s for s in shapes if work(network.folded, network.geometry.input_for(s)) <= MOST_WORK]
+    return quick or shapes[:1]
 
 
 def on_grid(size: Sequence[int], grid: Sequence[int]) -> tuple[int, ...]:
