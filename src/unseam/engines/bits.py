@@ -28,8 +28,8 @@ SHAPES: dict[int, tuple[tuple[int, ...], ...]] = {
     2: ((128, 128), (256, 256), (384, 384), (512, 512)),
     3: ((16, 64, 64), (48, 48, 48), (16, 96, 96), (64, 64, 64), (32, 96, 96), (96, 96, 96)),
 }
-"""Outputs of tiles that are compared with the last, or an earlier one where that takes long. In the plane they
-are square, as averaging over quarter turns takes them both ways round; for few slices some are thin."""
+"""Outputs of tiles that are compared with the last, or an earlier one where that takes long. In the plane
+they are square, as averaging over quarter turns takes them both ways round; for few slices some are thin."""
 MOST_WORK = 400e9
 """Multiplications that a tile may take here."""
 ALIKE = 5e-6
