@@ -21,7 +21,7 @@ from unseam.grid import Region
 from unseam.io.annotations.save import OUTLINES
 from unseam.io.atomic import refuse_existing
 from unseam.io.source import Source
-from unseam.model.weights import file_digest
+from unseam.model.weights import files_digest
 from unseam.normalize import Scaling
 from unseam.prediction import Model
 from unseam.streaming import passes
@@ -85,7 +85,7 @@ def stream(
         model.check_channels(source)
     _refuse_outlines(model, wanted)
     model = model.agreeing(sources[0])
-    key, executor = file_digest(model_file), executor or Threads()
+    key, executor = files_digest(model.members or (model_file,)), executor or Threads()
     with working_on(wanted.out) as folder:
         try:
             return _Run(model, key, image, sources, wanted, folder, executor, reporter or Reporter()).all()
