@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from unseam.config import Config
 from unseam.decisions import to_labels
 from unseam.engines.agreement import Agreement, compare, is_reference, known_agreement
-from unseam.engines.choosing import AUTO, instead
+from unseam.engines.choosing import instead
+from unseam.engines.combined import CombinedNetwork, members_of, together
 from unseam.engines.network import EngineNetwork
 from unseam.engines.pace import paced
 from unseam.errors import InputError, ShapeError
@@ -24,29 +25,10 @@ from unseam.normalize import MapParts
 from unseam.prediction.diameter import Sized, check_diameter, find_size, is_found, zoom_of
 from unseam.prediction.guarding import judge
 from unseam.prediction.region import Prepared, network_shape, predict_region, prepare, sample_tile, whole_of
+from unseam.prediction.runner import Runner, runner_of
 from unseam.prediction.segmentation import Segmentation
 from unseam.prediction.tiles import TTA, Network, fits_memory, plan_image, symmetries, tile_function
-from unseam.processor import processor
-from unseam.tile_rule import ANY_TILE, TileRule
 from unseam.tiling import TileFunction, apply_tiled
-
-
-@dataclass(frozen=True)
-class Runner:
-    """What runs a model, as a plain value that travels to other processes.
-
-    Attributes
-    ----------
-    engine, precision, device : as `load_model` takes them.
-    rule : which tiles compute alike.
-    versions : of what decides the bits of the result, the processor among them where it does.
-    """
-
-    engine: str = AUTO
-    precision: str = AUTO
-    device: str = "cpu"
-    rule: TileRule = ANY_TILE
-    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,6 +52,8 @@ class Model:
     failed."""
     agreement: Agreement | None = None
     """How far its engine is from PyTorch in float32, once that was looked at."""
+    members: tuple[Path, ...] = ()
+    """Where several models are averaged, the file of each, in the order of the sum."""
 
     @property
     def own(self) -> EngineNetwork:
@@ -78,30 +62,45 @@ class Model:
         Raises
         ------
         InputError
+            If it is another program's, or there are several.
+        """
+        nets = self.own_members
+        if len(nets) > 1:
+            raise InputError(f"{len(nets)} models are averaged here, and this takes one; give one of them")
+        return nets[0]
+
+    @property
+    def own_members(self) -> tuple[EngineNetwork, ...]:
+        """The networks that are averaged, or the only one, where they were made here.
+
+        Raises
+        ------
+        InputError
             If it is another program's.
         """
-        if not isinstance(self.network, EngineNetwork):
+        nets = members_of(self.network)
+        if not nets:
             raise InputError(
                 f"{self.path} is a network of another program, and this takes a U-Net of unseam; give the "
                 "model.safetensors of a run"
             )
-        return self.network
+        return nets
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file of each model that is averaged, or of the only one; none where it has none."""
+        return self.members or ((self.path,) if self.path else ())
 
     @property
     def engine(self) -> str:
         """What runs the network, in which precision, in words."""
-        return str(self.network) if isinstance(self.network, EngineNetwork) else "ONNX Runtime, float32"
+        return str(self.network) if members_of(self.network) else "ONNX Runtime, float32"
 
     @property
-    def runner(self) -> Runner:
-        """What another process has to run the network with, so that it gives the same bits."""
-        net = self.network
-        if not isinstance(net, EngineNetwork):
-            return Runner(device=self.device)
-        versions = {net.engine.title: net.engine.version}
-        if net.precision != "float32":
-            versions["processor"] = processor()
-        return Runner(net.engine.name, net.precision, self.device, net.rule, versions)
+    def runners(self) -> tuple[Runner, ...]:
+        """What another process has to run the network of each file with, so that it gives the same bits."""
+        nets = members_of(self.network)
+        return tuple(runner_of(net, self.device) for net in nets) or (Runner(device=self.device),)
 
     def agreeing(self, image: Source) -> Model:
         """The model with an engine that gives what PyTorch gives in float32, seen on a tile of an image.
@@ -117,6 +116,8 @@ class Model:
         InputError
             If a pixel is NaN or infinite.
         """
+        if isinstance(self.network, CombinedNetwork) and self.agreement is None:
+            return self._all_agreeing(self.network, image)
         if self.agreement is not None or not isinstance(self.network, EngineNetwork):
             return self
         if is_reference(self.network):
@@ -140,6 +141,18 @@ class Model:
         if not isinstance(self.network, EngineNetwork):
             return self
         return replace(self, network=paced(self.network, shape, fits_memory(self.network, memory)))
+
+    def _all_agreeing(self, network: CombinedNetwork, image: Source) -> Model:
+        """As `agreeing`, of each network that is averaged; the agreement is the least of theirs."""
+        each = [replace(self, network=net, notes=(), members=()).agreeing(image) for net in network.members]
+        found = [one.agreement for one in each if one.agreement is not None]
+        notes = dict.fromkeys((*self.notes, *(note for one in each for note in one.notes)))
+        return replace(
+            self,
+            network=together([one.own for one in each]),
+            agreement=max(found, key=lambda one: one.largest, default=None),
+            notes=tuple(notes),
+        )
 
     def predict(
         self,

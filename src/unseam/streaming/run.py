@@ -21,7 +21,7 @@ from unseam.grid import Region
 from unseam.io.annotations.save import OUTLINES
 from unseam.io.atomic import refuse_existing
 from unseam.io.source import Source
-from unseam.model.weights import file_digest
+from unseam.model.weights import files_digest
 from unseam.normalize import Scaling
 from unseam.prediction import Model
 from unseam.prediction.region import network_shape
@@ -89,7 +89,7 @@ def stream(
     if wanted.tile == "auto":
         shape = network_shape(sources[0], model.header.spacing, rescale=wanted.rescale, zoom=wanted.zoom)
         model = model.paced(shape)
-    key, executor = file_digest(model_file), executor or Threads()
+    key, executor = files_digest(model.members or (model_file,)), executor or Threads()
     with working_on(wanted.out) as folder:
         try:
             return _Run(model, key, image, sources, wanted, folder, executor, reporter or Reporter()).all()
