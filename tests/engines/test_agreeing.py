@@ -104,8 +104,8 @@ def test_differences_are_rounded_up(value: float, words: str) -> None:
 def test_the_middle_of_a_tile_is_compared_with_pytorch() -> None:
     """PyTorch through another door agrees to the last digits, whichever tile it is asked for."""
     other = run_by(untrained(), replace(torch_on("cpu"), name="other"), "float32")
-    for least in ((), (200, 300)):
-        network = other.own.with_rule(replace(other.own.rule, least=least))
+    for shapes in ((), ((200, 300),)):
+        network = other.own.with_rule(replace(other.own.rule, shapes=shapes))
         assert seen_on(network, tile_of(network)).largest < 1e-5
         wrong = replace(network, engine=fake())
         assert seen_on(wrong, tile_of(wrong)).largest > 1e-3

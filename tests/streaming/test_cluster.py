@@ -20,7 +20,7 @@ import distributed
 import numpy as np
 import pytest
 import zarr
-from tests.tiny import samples, trained_run
+from tests.tiny import samples, trained_run, variants
 
 from unseam import errors
 from unseam.config import ObjectConfig
@@ -28,6 +28,7 @@ from unseam.errors import InputError, MissingExtraError, UnseamError
 from unseam.io.images import write_tiff
 from unseam.normalize import Scaling
 from unseam.prediction import Model, Runner, Segmentation, load_model
+from unseam.prediction.combining import combine
 from unseam.streaming import cluster as reach
 from unseam.streaming import job as jobs
 from unseam.streaming import remote, worker
@@ -130,6 +131,19 @@ def test_workers_compute_in_the_precision_of_the_model(
     whole = model.predict(source.read(tuple((0, n) for n in source.shape)), spacing=source.spacing)
     wanted = Wanted(tmp_path / "out.zarr", block=40)
     stream(model, model.path, cells, wanted, executor=two)
+    np.testing.assert_array_equal(labels_of(wanted.out), whole.labels)
+
+
+def test_workers_average_several_models(model: Model, cells: ImageSpec, two: Cluster, tmp_path: Path) -> None:
+    """One of them in bfloat16, with tiles that suit both."""
+    assert model.path is not None
+    low = load_model(model.path, device="cpu", precision="bfloat16")
+    (other,) = variants(model.path.parent, tmp_path, 1)
+    both = combine([low, load_model(other, device="cpu")])
+    source = cells.open()[0]
+    whole = both.predict(source.read(tuple((0, n) for n in source.shape)), spacing=source.spacing)
+    wanted = Wanted(tmp_path / "out.zarr", block=40)
+    stream(both, model.path, cells, wanted, executor=two)
     np.testing.assert_array_equal(labels_of(wanted.out), whole.labels)
 
 

@@ -264,7 +264,7 @@ def test_another_processor_goes_on_in_float32_alone(
     wanted = Wanted(tmp_path / "out.zarr", block=64)
     with pytest.raises(OutputError):
         stream(of, model.path, cells, wanted, executor=Failing(2, "predict_block"))
-    monkeypatch.setattr("unseam.prediction.model.processor", lambda: "a Z80")
+    monkeypatch.setattr("unseam.prediction.runner.processor", lambda: "a Z80")
     if refused:
         with pytest.raises(OutputExistsError, match=r"processor was .* and is a Z80"):
             stream(of, model.path, cells, wanted)

@@ -27,7 +27,8 @@ from unseam.io.source import Source
 from unseam.prediction import Model, Prepared, load_model, region
 from unseam.streaming import passes
 from unseam.streaming.job import ImageSpec
-from unseam.tiling import TilePlan, TileRule, plan_tiles
+from unseam.tile_rule import TileRule
+from unseam.tiling import TilePlan, plan_tiles
 from unseam.verification.record import EXACT, TOLERANCE
 from unseam.workflow.listener import SILENT, Listener, Step
 from unseam.workflow.verifying import Verified, verify_file

@@ -15,7 +15,7 @@ from unseam.engines.known import torch_on
 from unseam.engines.network import EngineNetwork
 from unseam.grid import slices
 from unseam.io.remembered import recall, remember
-from unseam.tiling import ANY_TILE
+from unseam.tile_rule import ANY_TILE
 
 LARGEST = {"float32": 1e-3, "bfloat16": 0.5}
 """Of a probability, the largest difference that is not called disagreement."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from unseam.engines.agreement import Agreement, compare, is_reference, known_agreement
 from unseam.engines.choosing import instead
@@ -15,22 +16,23 @@ from unseam.prediction.region import sample_tile
 
 @dataclass(frozen=True)
 class Seen:
-    """A network that was looked at.
+    """Networks that were looked at.
 
     Attributes
     ----------
-    network : with an engine that agrees.
-    agreement : how far it is from PyTorch in float32; None where it is that.
+    networks : with engines that agree; one, or those that are averaged.
+    agreement : how far it is from PyTorch in float32, the worst where several are averaged; None where it is
+        that.
     notes : a line for each engine that was replaced.
     """
 
-    network: EngineNetwork
+    networks: tuple[EngineNetwork, ...]
     agreement: Agreement | None
     notes: tuple[str, ...] = ()
 
 
-def agree(network: EngineNetwork, header: ModelHeader, image: Source) -> Seen:
-    """A network, with another engine where its own fails or disagrees on a tile of an image.
+def agree(networks: Sequence[EngineNetwork], header: ModelHeader, image: Source) -> Seen:
+    """Networks, with other engines where theirs fail or disagree on a tile of an image.
 
     Raises
     ------
@@ -39,17 +41,28 @@ def agree(network: EngineNetwork, header: ModelHeader, image: Source) -> Seen:
     UnseamError
         If no engine is left.
     """
+    each = [_agree(member, header, image) for member in networks]
+    found = [one.agreement for one in each if one.agreement is not None]
+    worst = max(found, key=lambda one: one.largest, default=None)
+    if worst is not None:
+        worst = replace(worst, is_blank=any(one.is_blank for one in found))
+    notes = dict.fromkeys(note for one in each for note in one.notes)
+    return Seen(tuple(net for one in each for net in one.networks), worst, tuple(notes))
+
+
+def _agree(network: EngineNetwork, header: ModelHeader, image: Source) -> Seen:
+    """As `agree`, of one network."""
     notes: list[str] = []
     while not is_reference(network):
         found = known_agreement(network) or _look(network, header, image)
         if isinstance(found, Agreement):
             if found.is_good:
-                return Seen(network, found, tuple(notes))
+                return Seen((network,), found, tuple(notes))
             found = f"disagrees with PyTorch in float32 ({found.in_full})"
         other = instead(network)
         notes.append(f"{network} {found}; {other} is taken")
         network = other
-    return Seen(network, None, tuple(notes))
+    return Seen((network,), None, tuple(notes))
 
 
 def _look(network: EngineNetwork, header: ModelHeader, image: Source) -> Agreement | str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,15 @@ from unseam.engines.choosing import Choice, choices, choose
 from unseam.engines.known import torch_on
 from unseam.engines.network import EngineNetwork
 from unseam.errors import InputError
-from unseam.model.finding import find_model
+from unseam.model.ensemble import ensemble_of, find_models, in_order
 from unseam.model.folded import FoldedNetwork, fold
 from unseam.model.header import ModelHeader
 from unseam.model.weights import file_digest, load_folded
 from unseam.packages.files import is_package
 from unseam.packages.load import load_package
-from unseam.prediction.model import Model, Runner
+from unseam.prediction.combining import combine
+from unseam.prediction.model import Model
+from unseam.prediction.runner import Runner
 from unseam.processor import may_have_gpu, threads_wanted
 
 if TYPE_CHECKING:
@@ -24,21 +27,23 @@ if TYPE_CHECKING:
 
 
 def load_model(
-    path: str | Path,
+    path: str | Path | Sequence[str | Path],
     *,
     device: str = "auto",
     engine: str = "auto",
     precision: str = "auto",
     threads: int = 0,
 ) -> Model:
-    """A trained model from its file, ready to predict.
+    """A trained model from its file, ready to predict; or several, whose probabilities are averaged.
 
     Parameters
     ----------
-    path : str or Path
+    path : str or Path, or a sequence of them
         The .safetensors file, the folder of the run that made it, or the name of a model, as "nuclei"; see
         `unseam.model.finding.find_model`. Or a bioimage.io package, packed or not, with ONNX weights or those
-        of a `unseam.UNet`.
+        of a `unseam.UNet`. Of a folder of a cross-validation all models, with the thresholds that were chosen
+        on its out-of-fold predictions; else several models have the mean of theirs. They are summed in the
+        order of their files' digests, so the result does not depend on the order in which they are given.
     device : str
         "auto", "cpu" or "cuda".
     engine : str
@@ -55,17 +60,57 @@ def load_model(
     MissingExtraError
         If a package takes an optional one, or the engine is not installed.
     InputError
-        If there is no such device, engine or precision, or they do not go together.
+        If there is no such device, engine or precision, they do not go together, or models differ too much to
+        be averaged.
     """
     place = "cpu" if device == "auto" and engine in ("openvino", "onnx") else choose_device(device)
     options = choices(engine, precision, device=place)
     threads = threads or threads_wanted()
-    if is_package(Path(path)):
-        return from_package(Path(path), options, threads=threads)
-    path = find_model(path)
+    given = [path] if isinstance(path, (str, Path)) else list(path)
+    if len(given) == 1 and is_package(Path(given[0])):
+        return from_package(Path(given[0]), options, threads=threads)
+    _refuse_packages(given)
+    files = find_models(given)
+    models = [_load_one(file, options, threads) for file in in_order(files)]
+    return models[0] if len(models) == 1 else _averaged(given, files, models)
+
+
+def _load_one(path: Path, options: Sequence[Choice], threads: int) -> Model:
     folded, header = load_folded(path)
     chosen = choose(folded, options, threads=threads, digest=file_digest(path))
     return Model(chosen.network, header, chosen.network.engine.device, path, chosen.failures)
+
+
+def _averaged(given: Sequence[str | Path], files: Sequence[Path], models: Sequence[Model]) -> Model:
+    """The models of several files as one, and what a person should know of it."""
+    ensemble = ensemble_of(given[0]) if len(given) == 1 else None
+    model = combine(models, objects=ensemble.objects if ensemble else None)
+    whose = "chosen on their out-of-fold predictions" if ensemble else "the mean of theirs"
+    said = f"models: {len(files)}, their probabilities averaged; thresholds are {whose}"
+    if model.header.guard:
+        said += f"; images are compared with the training images of {models[0].path}"
+    return replace(model, path=Path(given[0]) if ensemble else files[0], notes=(said, *model.notes))
+
+
+def _refuse_packages(given: Sequence[str | Path]) -> None:
+    for path in given:
+        if is_package(Path(path)):
+            raise InputError(
+                f"{path} is a package of bioimage.io and {len(given)} models are to be averaged, which takes "
+                "models of unseam; give each model.safetensors, or the package alone"
+            )
+
+
+def load_models_for(paths: Sequence[Path], runners: Sequence[Runner], *, threads: int = 0) -> Model:
+    """The models of files as one, in this order, with the engines that another process chose.
+
+    Raises
+    ------
+    UnseamError
+        As `load_model_for` and `unseam.prediction.combining.combine`.
+    """
+    pairs = zip(paths, runners, strict=True)
+    return combine([load_model_for(path, runner, threads=threads) for path, runner in pairs])
 
 
 def load_model_for(path: Path, runner: Runner, *, threads: int = 0) -> Model:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from unseam.config import Config
 from unseam.decisions import to_labels
 from unseam.engines.agreement import Agreement, is_reference
-from unseam.engines.choosing import AUTO
+from unseam.engines.combined import members_of, together
 from unseam.engines.network import EngineNetwork
+from unseam.engines.pace import paced
 from unseam.errors import EngineWarning, InputError, ShapeError
 from unseam.guard.correction import NONE, Correction
 from unseam.io.source import Source, array_source
@@ -24,29 +25,11 @@ from unseam.normalize import MapParts
 from unseam.prediction.agreeing import agree
 from unseam.prediction.diameter import Sized, check_diameter, find_size, is_found, zoom_of
 from unseam.prediction.guarding import judge
-from unseam.prediction.region import Prepared, predict_region, prepare, whole_of
+from unseam.prediction.region import Prepared, network_shape, predict_region, prepare, whole_of
+from unseam.prediction.runner import Runner, runner_of
 from unseam.prediction.segmentation import Segmentation
-from unseam.prediction.tiles import TTA, Network, plan_image, symmetries, tile_function
-from unseam.processor import processor
-from unseam.tiling import ANY_TILE, TileFunction, TileRule, apply_tiled
-
-
-@dataclass(frozen=True)
-class Runner:
-    """What runs a model, as a plain value that travels to other processes.
-
-    Attributes
-    ----------
-    engine, precision, device : as `load_model` takes them.
-    rule : which tiles compute alike.
-    versions : of what decides the bits of the result, the processor among them where it does.
-    """
-
-    engine: str = AUTO
-    precision: str = AUTO
-    device: str = "cpu"
-    rule: TileRule = ANY_TILE
-    versions: Mapping[str, str] = field(default_factory=dict)
+from unseam.prediction.tiles import TTA, Network, fits_memory, plan_image, symmetries, tile_function
+from unseam.tiling import TileFunction, apply_tiled
 
 
 @dataclass(frozen=True)
@@ -70,6 +53,8 @@ class Model:
     failed."""
     agreement: Agreement | None = None
     """How far its engine is from PyTorch in float32, once that was looked at."""
+    members: tuple[Path, ...] = ()
+    """Where several models are averaged, the file of each, in the order of the sum."""
 
     @property
     def own(self) -> EngineNetwork:
@@ -78,30 +63,45 @@ class Model:
         Raises
         ------
         InputError
+            If it is another program's, or there are several.
+        """
+        nets = self.own_members
+        if len(nets) > 1:
+            raise InputError(f"{len(nets)} models are averaged here, and this takes one; give one of them")
+        return nets[0]
+
+    @property
+    def own_members(self) -> tuple[EngineNetwork, ...]:
+        """The networks that are averaged, or the only one, where they were made here.
+
+        Raises
+        ------
+        InputError
             If it is another program's.
         """
-        if not isinstance(self.network, EngineNetwork):
+        nets = members_of(self.network)
+        if not nets:
             raise InputError(
                 f"{self.path} is a network of another program, and this takes a U-Net of unseam; give the "
                 "model.safetensors of a run"
             )
-        return self.network
+        return nets
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file of each model that is averaged, or of the only one; none where it has none."""
+        return self.members or ((self.path,) if self.path else ())
 
     @property
     def engine(self) -> str:
         """What runs the network, in which precision, in words."""
-        return str(self.network) if isinstance(self.network, EngineNetwork) else "ONNX Runtime, float32"
+        return str(self.network) if members_of(self.network) else "ONNX Runtime, float32"
 
     @property
-    def runner(self) -> Runner:
-        """What another process has to run the network with, so that it gives the same bits."""
-        net = self.network
-        if not isinstance(net, EngineNetwork):
-            return Runner(device=self.device)
-        versions = {net.engine.title: net.engine.version}
-        if net.precision != "float32":
-            versions["processor"] = processor()
-        return Runner(net.engine.name, net.precision, self.device, net.rule, versions)
+    def runners(self) -> tuple[Runner, ...]:
+        """What another process has to run the network of each file with, so that it gives the same bits."""
+        nets = members_of(self.network)
+        return tuple(runner_of(net, self.device) for net in nets) or (Runner(device=self.device),)
 
     def agreeing(self, image: Source) -> Model:
         """The model with an engine that gives what PyTorch gives in float32, seen on a tile of an image.
@@ -119,14 +119,14 @@ class Model:
         UnseamError
             If no engine is left.
         """
-        net = self.network
+        nets = members_of(self.network)
         is_seen = self.agreement is not None and not self.agreement.is_blank
-        if is_seen or not isinstance(net, EngineNetwork) or is_reference(net):
+        if is_seen or all(map(is_reference, nets)):
             return self
         self.check_channels(image)
-        seen = agree(net, self.header, image)
+        seen = agree(nets, self.header, image)
         notes = (*self.notes, *seen.notes)
-        return replace(self, network=seen.network, agreement=seen.agreement, notes=notes)
+        return replace(self, network=together(seen.networks), agreement=seen.agreement, notes=notes)
 
     def _agreeing(self, image: Source) -> Model:
         """As `agreeing`; a program that calls `predict` is warned of what else `notes` say alone."""
@@ -134,6 +134,16 @@ class Model:
         for note in model.notes[len(self.notes) :]:
             warnings.warn(note, EngineWarning, stacklevel=3)
         return model
+
+    def paced(self, shape: Sequence[int], memory: float | None = None) -> Model:
+        """The model, of which it is known how fast tiles of several sizes are on this machine.
+
+        Measured once for a machine, the first time that an image (`shape`, in the network's pixels) is large
+        enough for it; see `unseam.engines.pace`. It changes time alone, never the result.
+        """
+        if not isinstance(self.network, EngineNetwork):
+            return self
+        return replace(self, network=paced(self.network, shape, fits_memory(self.network, memory)))
 
     def predict(
         self,
@@ -247,12 +257,16 @@ class Model:
             As in `predict`.
         """
         self.check_channels(image)
-        function = self.tile_function(tta)
+        model = self
+        if tile == "auto":
+            shape = network_shape(image, self.header.spacing, rescale=rescale, zoom=zoom)
+            model = self.paced(shape, memory)
+        function = model.tile_function(tta)
         scaling = self.header.normalization.fit(
             image.read, image.shape, channels=image.channels, dtype=image.dtype, map_parts=map_parts
         )
         return prepare(
-            self.network,
+            model.network,
             self.header,
             function,
             image,
@@ -273,6 +287,8 @@ class Model:
     ) -> NDArray[np.float32]:
         """Softmax over the classes: (C, *spatial) to (classes, *spatial), up to rounding of float32."""
         model = self._agreeing(array_source(image))
+        if tile == "auto":
+            model = model.paced(image.shape[1:])
         function = model.tile_function(tta)
         plan = plan_image(image.shape[1:], model.network, tile=tile)
         scaled = array_source(self.header.normalization(image))

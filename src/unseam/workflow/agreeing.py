@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unseam.engines import EngineNetwork
+from unseam.engines.combined import members_of
 from unseam.io.source import Source
 from unseam.prediction import Model
 from unseam.workflow.listener import Listener
@@ -26,7 +26,7 @@ class Agreed:
         self.model = self.model.agreeing(image)
         for note in self.model.notes[before:]:
             self._listener.say(note)
-        if isinstance(self.model.network, EngineNetwork) and self.model.engine != self._told:
+        if members_of(self.model.network) and self.model.engine != self._told:
             self._listener.say(engine_line(self.model))
             self._told = self.model.engine
         return self.model

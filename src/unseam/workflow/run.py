@@ -16,8 +16,10 @@ from unseam.draw import curves, patches_figure
 from unseam.errors import MissingExtraError, OutputExistsError
 from unseam.io.atomic import replacing
 from unseam.model.checkpoint import save_model
-from unseam.model.finding import MODEL, find_model
-from unseam.model.header import ModelHeader, read_header
+from unseam.model.ensemble import find_models
+from unseam.model.finding import ENSEMBLE, MODEL
+from unseam.model.header import ModelHeader
+from unseam.prediction.combining import header_of
 from unseam.report.words import plural
 from unseam.training.loop import Progress
 from unseam.training.state import State, save_state
@@ -39,6 +41,11 @@ class Run:
 
     def refuse_existing(self, *, resume: bool, overwrite: bool) -> None:
         """Raise if there is a run already which is neither to be continued nor replaced."""
+        if (self.folder / ENSEMBLE).exists():
+            raise OutputExistsError(
+                f"{self.folder} holds a cross-validation, whose models lie in folders of their own; give "
+                "--folds to go on with it or to replace it, or another --out"
+            )
         there = [name for name in FILES if (self.folder / name).exists()]
         if there and not (resume or overwrite):
             raise OutputExistsError(
@@ -111,8 +118,8 @@ def read_history(path: Path) -> list[dict[str, float]]:
 
 def about_run(model: str | Path) -> dict[str, Any]:
     """What a report says about a model: a headline of (name, value), and the history of its run if there."""
-    path = find_model(model)
-    header = read_header(path)
+    paths = find_models(model)
+    path, header = paths[0], header_of(paths)
     training, network, fp = header.training, header.network, header.fingerprint
     headline = [
         (
@@ -126,11 +133,11 @@ def about_run(model: str | Path) -> dict[str, Any]:
     if {"iterations", "seconds"} <= training.keys():
         spent = f"{training['iterations']} iterations in {clock(training['seconds'])}"
         headline.append(("training", f"{spent}, preset {training['preset']}, seed {training['seed']}"))
+    if len(paths) > 1:
+        headline.append(("models", f"{len(paths)}, their probabilities averaged"))
     history = path.with_name(HISTORY)
-    return {
-        "headline": tuple(headline),
-        "history": tuple(read_history(history)) if history.is_file() else None,
-    }
+    is_one = len(paths) == 1 and history.is_file()
+    return {"headline": tuple(headline), "history": tuple(read_history(history)) if is_one else None}
 
 
 def trained_on(header: ModelHeader) -> str:
