@@ -54,7 +54,10 @@ def test_one_network_is_left_as_it_is_and_sizes_are_those_of_all() -> None:
     both = together([one, net(2.0)])
     assert isinstance(both, CombinedNetwork) and len(members_of(both)) == 2
     assert (both.in_channels, both.classes, both.spatial_dims, both.base_width) == (1, 2, 2, 2)
-    assert both.geometry == one.geometry and both.is_local
+    assert both.geometry == one.geometry and both.is_local and both.precision == "float32"
+    low = replace(one, precision="bfloat16")
+    kinds = [[low, low], [low, one]]
+    assert [CombinedNetwork(tuple(nets)).precision for nets in kinds] == ["bfloat16", "float32"]
     assert str(both).startswith("2 networks, PyTorch") and str(both).count("PyTorch") == 1
 
 

@@ -57,8 +57,9 @@ class CombinedNetwork:
 
     @property
     def precision(self) -> str:
-        """What the first one computes in, for the memory that a tile takes."""
-        return self.members[0].precision
+        """What all compute in; where they differ float32, for the memory that a tile takes."""
+        kinds = {member.precision for member in self.members}
+        return kinds.pop() if len(kinds) == 1 else "float32"
 
     @property
     def is_local(self) -> bool:
