@@ -111,3 +111,12 @@ def test_the_model_in_the_package_is_small_and_made_for_any_scale() -> None:
     header = read_header(file)
     assert header.task == "instances" and header.diameters == (8.0, 80.0) and header.segments
     assert header.network.in_channels == 1 and header.network.spatial_dims == 2
+
+
+def test_without_a_home_folder_there_are_the_models_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> None:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("UNSEAM_MODELS", raising=False)
+    monkeypatch.setattr(finding, "own_folder", homeless)
+    assert list(models_by_name()) == ["nuclei"]

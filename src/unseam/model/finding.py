@@ -80,7 +80,11 @@ def find_model(given: str | Path) -> Path:
 def models_by_name() -> dict[str, list[Path]]:
     """The files of all models that have a name, the user's own first; several where names are the same."""
     known: dict[str, list[Path]] = {}
-    for folder in (own_folder(), PACKAGED):
+    try:
+        folders = [own_folder(), PACKAGED]
+    except RuntimeError:  # of a user whose home folder nobody knows
+        folders = [PACKAGED]
+    for folder in folders:
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if path.suffix == ".safetensors" and path.is_file():
                 known.setdefault(path.stem, []).append(path)
@@ -90,7 +94,13 @@ def models_by_name() -> dict[str, list[Path]]:
 
 
 def own_folder() -> Path:
-    """The user's folder of models, which need not be there."""
+    """The user's folder of models, which need not be there.
+
+    Raises
+    ------
+    RuntimeError
+        If the system does not say where the home folder is.
+    """
     if os.environ.get(OWN):
         return Path(os.environ[OWN]).expanduser()
     if sys.platform == "win32":
