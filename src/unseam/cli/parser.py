@@ -15,6 +15,7 @@ COMMANDS = (
     "convert",
     "verify",
     "export",
+    "calibrate",
     "check",
     "models",
     "info",

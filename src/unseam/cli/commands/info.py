@@ -60,6 +60,8 @@ def run(options: Namespace) -> int:
     for line in describe(header.fingerprint) if header.fingerprint else []:
         print(f"images         {line}")
     print(f"statistics     {_statistics(header)}")
+    if header.calibration:
+        print(f"int8           calibrated on {len(header.calibration.images)} images: --precision int8")
     print(f"made by        unseam {header.unseam_version}")
     print(f"licence        {header.license}")
     print(f"cite           {header.citation}")
