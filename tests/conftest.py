@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from unseam.engines import choosing
+from unseam.io.remembered import OWN
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -17,3 +21,13 @@ def real_data() -> Path:
     if not (folder / "dsb2018" / "index.csv").exists():
         pytest.skip(f"real images are absent: {folder} (set UNSEAM_DATA)")
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache folder of the tests' own, for their subprocesses too; and as most tests compare last digits,
+    networks compute in float32 unless told, whatever the processor."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(OWN, str(tmp_path_factory.mktemp("cache")))
+        patch.setattr(choosing, "multiplies_bfloat16", lambda: False)
+        yield

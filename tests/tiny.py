@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,11 @@ from unseam.config import NetworkConfig, ObjectConfig
 from unseam.data.sample import Sample
 from unseam.data.synthetic import synthetic_set
 from unseam.io.images import write_tiff
-from unseam.model.checkpoint import build_network
+from unseam.model.checkpoint import build_network, save_model
 from unseam.model.header import ModelHeader
 from unseam.normalize import Normalization
 from unseam.plan import OBJECTS
-from unseam.prediction import Model, choose_device, ready
+from unseam.prediction import Model, ready
 from unseam.workflow.listener import SILENT
 from unseam.workflow.training import train
 
@@ -79,4 +80,26 @@ def untrained(
         for weight in net.parameters():
             weight.normal_(0, 0.5, generator=generator)
     full = ModelHeader(task, network, Normalization(), ObjectConfig(**OBJECTS), **header)  # type: ignore[arg-type]
-    return ready(net.eval(), full, choose_device("cpu"))
+    return ready(net.eval(), full)
+
+
+def state_of(model: Model) -> dict[str, torch.Tensor]:
+    """The weights of a model without batch norm, by the names of its file."""
+    net = model.own.folded
+    levels = {f"down.{k}": level for k, level in enumerate(net.down)} | {"bottom": net.bottom}
+    levels |= {f"out.{k}": level for k, level in enumerate(net.out)}
+    layers = {f"{name}.{2 * k}": layer for name, level in levels.items() for k, layer in enumerate(level)}
+    layers |= {f"up.{k}": layer for k, layer in enumerate(net.up)} | {"head": net.head}
+    return {
+        f"{name}.{kind}": torch.tensor(getattr(layer, kind))
+        for name, layer in layers.items()
+        for kind in ("weight", "bias")
+    }
+
+
+def saved(model: Model, path: Path) -> Model:
+    """The model with a file of its own, in which it has no batch norm."""
+    network = replace(model.header.network, batch_norm=False)
+    header = replace(model.header, network=network)
+    save_model(path, state_of(model), header, overwrite=True)
+    return replace(model, header=header, path=path)

@@ -11,10 +11,12 @@ from torch import nn
 from unseam.config import NetworkConfig, ObjectConfig
 from unseam.geometry import Geometry
 from unseam.model.checkpoint import build_network
+from unseam.model.folded import FoldedNetwork
 from unseam.model.header import ModelHeader
+from unseam.model.unet import UNet
 from unseam.normalize import Normalization
 from unseam.plan import OBJECTS
-from unseam.prediction import Model, choose_device, ready
+from unseam.prediction import Model, ready
 
 FLAT: dict[str, Any] = {"in_channels": 1, "classes": 2, "spatial_dims": 2, "base_width": 4, "depth": 2}
 ANISOTROPIC: dict[str, Any] = {
@@ -26,6 +28,8 @@ ANISOTROPIC: dict[str, Any] = {
     "strides": ((1, 2, 2), (2, 2, 3)),
     "kernels": ((1, 3, 3), (3, 3, 1), (3, 3, 3)),
 }
+NETS: dict[FoldedNetwork, UNet] = {}
+"""The modules that models were made of."""
 NETWORKS: dict[str, dict[str, Any]] = {
     "2-D": FLAT,
     "2-D, batch norm, colour": FLAT | {"batch_norm": True, "in_channels": 3, "depth": 3},
@@ -49,9 +53,16 @@ def model(options: dict[str, Any] = FLAT, *, method: str = "percentile", **heade
             assert layer.running_mean is not None and layer.running_var is not None
             layer.running_mean.normal_(0, 0.3, generator=generator)
             layer.running_var.uniform_(0.5, 2, generator=generator)
+    return made_of(net.eval(), network, method=method, **header)
+
+
+def made_of(net: UNet, network: NetworkConfig, *, method: str = "percentile", **header: Any) -> Model:
+    """The model of a network."""
     task = "instances" if network.classes == 2 else "semantic"
     full = ModelHeader(task, network, Normalization(method), ObjectConfig(**OBJECTS), **header)
-    return ready(net.eval(), full, choose_device("cpu"))
+    made = ready(net, full)
+    NETS[made.own.folded] = net
+    return made
 
 
 def tiles(geometry: Geometry, channels: int, *, seed: int, count: int = 2) -> np.ndarray:
@@ -65,4 +76,4 @@ def tiles(geometry: Geometry, channels: int, *, seed: int, count: int = 2) -> np
 def by_torch(of: Model, x: np.ndarray) -> np.ndarray:
     """Probabilities of tiles, by the network and a softmax."""
     with torch.inference_mode():
-        return torch.softmax(of.network(torch.from_numpy(x)), 1).numpy()
+        return torch.softmax(NETS[of.own.folded](torch.from_numpy(x)), 1).numpy()

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from tests.export.nets import ANISOTROPIC, FLAT, NETWORKS, by_torch, model, tiles
-from tests.test_geometry import axes
+from tests.export.nets import ANISOTROPIC, FLAT, NETWORKS, by_torch, made_of, model, tiles
 
+from unseam.config import NetworkConfig
 from unseam.errors import MissingExtraError, OutputError, OutputExistsError
 from unseam.export import agreement
 from unseam.export import onnx as exported
 from unseam.export.frame import frame_of
-from unseam.export.onnx import crop_margins, onnx_model, onnx_run, write_onnx
-from unseam.geometry import AxisGeometry, Geometry
+from unseam.export.onnx import onnx_model, onnx_run, write_onnx
 from unseam.model.header import header_json
-from unseam.model.unet import UNet, fold_batch_norm
+from unseam.model.unet import UNet
 
 
 def kinds(proto: onnx.ModelProto) -> list[str]:
@@ -32,35 +28,6 @@ def kinds(proto: onnx.ModelProto) -> list[str]:
 
 def dims(value: onnx.ValueInfoProto) -> list[str | int]:
     return [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
-
-
-# Crops
-
-
-def test_the_paper_s_crops_by_hand() -> None:
-    # figure 1: 568 beside 392, 280 beside 200, 136 beside 104, 64 beside 56; half of each difference
-    paper = Geometry.regular(spatial_dims=2, depth=4)
-    assert crop_margins(paper) == [(88, 88), (40, 40), (16, 16), (4, 4)]
-
-
-def test_crops_of_an_axis_without_convolutions_are_none() -> None:
-    # along Z nothing is lost; along Y the bottom loses 4, which are 8 above
-    assert crop_margins(Geometry.from_levels([(1, 3), (1, 3)], [(2, 2)])) == [(0, 4)]
-
-
-@given(axes(), st.integers(0, 3))
-def test_crops_are_those_of_a_walk_at_every_size(axis: AxisGeometry, more: int) -> None:
-    size, skips = axis.smallest_input + more * axis.grid, []
-    for kernel, stride in zip(axis.kernels, axis.strides, strict=False):
-        skips.append(size - 2 * (kernel - 1))
-        size = skips[-1] // stride
-    size -= 2 * (axis.kernels[-1] - 1)
-    margins = crop_margins(Geometry((axis,)))
-    for level in reversed(range(len(skips))):
-        size *= axis.strides[level]
-        before, after = (skips[level] - size) // 2, skips[level] - size - (skips[level] - size) // 2
-        assert (before, after) == margins[level] * 2
-        size -= 2 * (axis.kernels[level] - 1)
 
 
 # Agreement
@@ -83,7 +50,7 @@ def test_the_network_of_the_release_has_its_own_widths_and_relus(
     tmp_path: Path, options: dict[str, Any], kind: str
 ) -> None:
     net = UNet(base_width=4, depth=2, release=True, **options)
-    of = replace(model(FLAT), network=fold_batch_norm(net).requires_grad_(False))
+    of = made_of(net.eval(), NetworkConfig(**FLAT | {"release": True, "batch_norm": False} | options))
     write_onnx(of, tmp_path / "net.onnx")
     assert kinds(onnx.load(tmp_path / "net.onnx")).count(kind) == 10 + 2
     x = tiles(net.geometry, 1, seed=3)

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.export.nets import FLAT, NETWORKS
+from tests.test_geometry import axes
 
 from unseam.config import NetworkConfig, ObjectConfig
 from unseam.errors import ConfigError, ModelFileError
-from unseam.geometry import Geometry
+from unseam.geometry import AxisGeometry, Geometry
 from unseam.model.checkpoint import build_network, save_model
 from unseam.model.folded import crop_margins, fold, shapes_of
 from unseam.model.header import ModelHeader
@@ -55,10 +58,30 @@ def test_batch_norm_folded_by_hand() -> None:
     np.testing.assert_allclose(first.bias, -3, rtol=2e-6)
 
 
-def test_the_margins_of_the_paper() -> None:
-    """568 to 392, 280 to 200, 136 to 104, 64 to 56: figure 1 of the paper."""
+def test_the_paper_s_crops_by_hand() -> None:
+    # figure 1: 568 beside 392, 280 beside 200, 136 beside 104, 64 beside 56; half of each difference
     paper = Geometry.regular(spatial_dims=2, depth=4)
     assert crop_margins(paper) == [(88, 88), (40, 40), (16, 16), (4, 4)]
+
+
+def test_crops_of_an_axis_without_convolutions_are_none() -> None:
+    # along Z nothing is lost; along Y the bottom loses 4, which are 8 above
+    assert crop_margins(Geometry.from_levels([(1, 3), (1, 3)], [(2, 2)])) == [(0, 4)]
+
+
+@given(axes(), st.integers(0, 3))
+def test_crops_are_those_of_a_walk_at_every_size(axis: AxisGeometry, more: int) -> None:
+    size, skips = axis.smallest_input + more * axis.grid, []
+    for kernel, stride in zip(axis.kernels, axis.strides, strict=False):
+        skips.append(size - 2 * (kernel - 1))
+        size = skips[-1] // stride
+    size -= 2 * (axis.kernels[-1] - 1)
+    margins = crop_margins(Geometry((axis,)))
+    for level in reversed(range(len(skips))):
+        size *= axis.strides[level]
+        before, after = (skips[level] - size) // 2, skips[level] - size - (skips[level] - size) // 2
+        assert (before, after) == margins[level] * 2
+        size -= 2 * (axis.kernels[level] - 1)
 
 
 def saved(path: Path, config: NetworkConfig, dtype: torch.dtype | None = None) -> dict[str, torch.Tensor]:

@@ -13,7 +13,7 @@ from tests.reference import unet as reference
 from torch import nn
 
 from unseam.errors import ConfigError, ShapeError
-from unseam.model.unet import UNet, activation, centre_crop, fold_batch_norm, initialise
+from unseam.model.unet import UNet, activation, centre_crop, initialise
 
 Convolutions = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
@@ -168,31 +168,6 @@ def test_a_pixel_beyond_the_halo_changes_nothing() -> None:
     # Row 0 of the image lies `halo` rows above row 0 of the output; pooling widens its reach to its cell.
     assert differs.any() and not differs[grid:].any()
     assert halo == 8
-
-
-@pytest.mark.parametrize("dims", [2, 3])
-def test_folding_batch_norm_changes_no_result(dims: int) -> None:
-    net = seeded(base_width=4, depth=1, spatial_dims=dims, batch_norm=True).train()
-    before = {key: value.clone() for key, value in net.state_dict().items()}
-    folded = fold_batch_norm(net)
-    image = noise(1, 1, *(20,) * dims)
-    with torch.no_grad():
-        torch.testing.assert_close(folded(image), net.eval()(image), atol=1e-5, rtol=1e-5)
-    assert not any(isinstance(layer, (nn.BatchNorm2d, nn.BatchNorm3d)) for layer in folded.modules())
-    assert all(torch.equal(before[key], value) for key, value in net.state_dict().items())
-
-
-def test_folding_without_batch_norm_is_a_copy() -> None:
-    net, image = seeded(base_width=2, depth=1), noise(1, 1, 20, 20)
-    folded = fold_batch_norm(net)
-    assert torch.equal(folded(image), net(image)) and folded is not net
-
-
-def test_folding_leaves_the_dropout_of_a_release_out() -> None:
-    net, image = seeded(base_width=2, depth=1, release=True), noise(1, 1, 20, 20)
-    folded = fold_batch_norm(net)
-    assert torch.equal(folded(image), net(image))
-    assert [type(layer) for layer in folded.down[0]][-1] is nn.Identity  # type: ignore[arg-type]
 
 
 def test_dropout_drops_at_the_end_of_the_contracting_path_and_only_in_training() -> None:

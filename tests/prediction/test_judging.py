@@ -113,9 +113,9 @@ def test_features_by_hand() -> None:
     net = untrained().network
     x = torch.linspace(0, 1, 40 * 40).reshape(1, 1, 40, 40)
     image = np.asarray(x[0])
-    found = features(net, array_source(np.pad(image, ((0, 0), (40, 40), (40, 40)))), torch.device("cpu"))
+    found = features(net, array_source(np.pad(image, ((0, 0), (40, 40), (40, 40)))))
     assert found.shape == (2 + 4,) and (found >= 0).all()
-    flat = features(net, array_source(np.ones((1, 200, 200), np.float32)), torch.device("cpu"))
+    flat = features(net, array_source(np.ones((1, 200, 200), np.float32)))
     np.testing.assert_allclose(flat, 0, atol=1e-4)  # nothing varies over a constant image
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import zarr
 from numpy.typing import NDArray
-from tests.tiny import samples, trained_run, untrained
+from tests.tiny import samples, state_of, trained_run, untrained
 
 from unseam.errors import InputError, OutputExistsError, UnseamError
 from unseam.io.annotations.files import read_annotations
@@ -244,7 +244,7 @@ def test_outlines_of_a_series_in_blocks_have_frames(model: Model, tmp_path: Path
 def test_classes_in_blocks_are_not_outlined(tmp_path: Path) -> None:
     write_tiff(tmp_path / "a.tif", cells(1), axes="YX")
     semantic = untrained(task="semantic", classes=3)
-    save_model(tmp_path / "m.safetensors", semantic.network.state_dict(), semantic.header, overwrite=False)
+    save_model(tmp_path / "m.safetensors", state_of(semantic), semantic.header, overwrite=False)
     loaded = load_model(tmp_path / "m.safetensors", device="cpu")
     (outcome,) = predict(loaded, [tmp_path / "a.tif"], tmp_path / "a.zarr", save=("labels", "rois"))
     assert "rois was asked for; of an image in blocks only objects in a plane" in str(outcome.error)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
-from tests.tiny import SETTINGS, samples, trained_run, untrained
+from tests.tiny import SETTINGS, samples, state_of, trained_run, untrained
 
 from unseam.cli import main
 from unseam.errors import InputError, OutputExistsError, ShapeError
@@ -94,7 +94,7 @@ def test_attach_writes_a_new_file_and_changes_no_weight(
 
 def test_attach_keeps_weights_in_half_precision(tmp_path: Path) -> None:
     model = untrained()
-    weights = model.network.state_dict()
+    weights = state_of(model)
     save_model(tmp_path / "a.safetensors", weights, model.header, overwrite=False, dtype=torch.bfloat16)
     images = [np.random.default_rng(seed).normal(size=(1, 30, 30)) for seed in range(4)]
     attach(tmp_path / "a.safetensors", images, tmp_path / "b.safetensors")
@@ -115,7 +115,7 @@ def test_the_header_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert reference is not None and reference.n_images == 20
     save_model(
         tmp_path / "a.safetensors",
-        model.network.state_dict(),
+        state_of(model),
         replace(model.header, guard=reference),
         overwrite=False,
     )
@@ -185,7 +185,7 @@ def test_the_command_line(guarded: Path, tmp_path: Path, capsys: pytest.CaptureF
 
 def test_adapt_needs_a_model_with_statistics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bare = untrained()
-    save_model(tmp_path / "m.safetensors", bare.network.state_dict(), bare.header, overwrite=False)
+    save_model(tmp_path / "m.safetensors", state_of(bare), bare.header, overwrite=False)
     write_tiff(tmp_path / "a.tif", cells(52), axes="YX")
     command = [
         "predict",

@@ -123,7 +123,7 @@ def reference_of(network: EngineNetwork) -> EngineNetwork:
 
 
 def _compared(found: NDArray[np.float32], expected: NDArray[np.float32], precision: str) -> Agreement:
-    apart = np.abs(found - expected)
+    apart = np.where(np.isnan(found) & np.isnan(expected), 0.0, np.abs(found - expected))
     otherwise = float((found.argmax(0) != expected.argmax(0)).mean())
     return Agreement(float(apart.max()), float(apart.mean()), otherwise, precision)
 

@@ -36,7 +36,7 @@ class _Placed:
             weight = torch.tensor(layer.weight).to(self.device, self.dtype)
             bias = torch.tensor(layer.bias).to(self.device, self.dtype)
             layout = LAYOUT[self.network.spatial_dims]
-            self._layers[layer] = weight.contiguous(memory_format=layout), bias
+            self._layers[layer] = weight.to(memory_format=layout), bias  # of one channel too
         return self._layers[layer]
 
     def image(self, tile: NDArray[np.float32]) -> Tensor:

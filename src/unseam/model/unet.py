@@ -17,7 +17,6 @@ themselves released differs a little from the paper; the options `release`, `wid
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 
@@ -54,7 +53,7 @@ class UNet(nn.Module):
     kernels : sequence of (int, ...), optional
         Convolution kernel of each of the `depth` + 1 levels, per axis, odd; default 3 everywhere.
     batch_norm : bool
-        Normalise after each convolution of a level; see `fold_batch_norm`.
+        Normalise after each convolution of a level; see `unseam.model.folded.fold`.
     dropout : float
         Probability of dropping a value at the end of the contracting path, 0 to 1.
     release : bool
@@ -211,26 +210,6 @@ def initialise(net: UNet, generator: torch.Generator | None = None) -> None:
         nn.init.normal_(layer.weight, 0.0, math.sqrt(2.0 / incoming), generator=generator)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
-
-
-def fold_batch_norm(net: UNet) -> UNet:
-    """The same network for prediction: batch norm multiplied into the convolution before it.
-
-    Returns
-    -------
-    UNet
-        A copy in evaluation mode; its output equals that of `net.eval()` up to rounding.
-    """
-    folded = copy.deepcopy(net).eval()
-    for level in [*folded.down, folded.bottom, *folded.out]:
-        assert isinstance(level, nn.Sequential)
-        for index, layer in enumerate(level):
-            if isinstance(layer, (nn.BatchNorm2d, nn.BatchNorm3d)):
-                level[index - 1] = nn.utils.fusion.fuse_conv_bn_eval(level[index - 1], layer)  # type: ignore[type-var]
-                level[index] = nn.Identity()
-            elif isinstance(layer, nn.Dropout):
-                level[index] = nn.Identity()
-    return folded
 
 
 def _expanding(widths: Sequence[int], doubled: bool) -> list[int]:

@@ -22,10 +22,11 @@ def run(_: Namespace) -> int:
     import torch
 
     from unseam import __version__
-    from unseam.prediction import free_memory
+    from unseam.engines.choosing import choices, faster
+    from unseam.prediction import choose_device, free_memory
     from unseam.workflow.task import uses_bfloat16
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(choose_device("auto"))
     name = torch.cuda.get_device_name() if device.type == "cuda" else f"{torch.get_num_threads()} threads"
     print(f"unseam         {__version__}, Python {platform.python_version()}, PyTorch {torch.__version__}")
     print(
@@ -34,7 +35,11 @@ def run(_: Namespace) -> int:
     print(f"device         {device.type} ({name})")
     why = "the machine multiplies it natively" if uses_bfloat16("auto", device) else "no native bfloat16"
     print(f"training in    {'bfloat16' if uses_bfloat16('auto', device) else 'float32'} ({why})")
-    print("predicting in  float32")
+    choice = choices(device=str(device))[0]
+    print(f"engine         {choice.engine} ({choice.why_engine})")
+    print(f"predicting in  {choice.precision} ({choice.why_precision})")
+    if hint := faster(choice):
+        print(f"faster         {hint}")
     for package, extra in (("imagecodecs", ""), ("tensorboard", "pip install 'unseam[tensorboard]'")):
         try:
             print(f"{package:14} {version(package)}")
