@@ -1,9 +1,9 @@
-# make demo | test | lint | docs: each makes .venv first and installs what it needs.
+# make demo | test | lint | docs | bench: each makes .venv first and installs what it needs.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test lint docs bench clean
 
 demo: $(READY)
 	$(BIN)/unseam demo --out demo --overwrite
@@ -19,6 +19,10 @@ lint: $(READY)
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+bench: $(READY)
+	bench/performance/peers/make.sh
+	$(BIN)/python -m bench.performance all page
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

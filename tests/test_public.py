@@ -116,6 +116,16 @@ def test_the_help_is_shown_without_torch_or_numpy() -> None:
     assert "train" in done.stdout and "predict" in done.stdout
 
 
+def test_prediction_starts_without_what_few_images_need() -> None:
+    rare = {"matplotlib", "rich", "roifile", "filelock", "pandas", "skimage", "scipy.sparse", "scipy.spatial"}
+    done = run(
+        "import sys, unseam.cli.commands.predict, unseam.workflow.predicting\n"
+        f"rare = {rare} & set(sys.modules)\n"
+        "sys.exit(f'unseam predict imports {rare}' if rare else 0)\n"
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_imports_point_downwards() -> None:
     done = run("from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))")
     assert done.returncode == 0, done.stdout + done.stderr

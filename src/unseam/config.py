@@ -17,6 +17,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from unseam.errors import ConfigError, FileReadError
 
+_TYPES: dict[type, dict[str, Any]] = {}
+
 
 def setting(
     default: Any,
@@ -288,9 +290,16 @@ def _frozen(value: Any) -> Any:
     return tuple(_frozen(item) for item in value) if isinstance(value, (list, tuple)) else value
 
 
-def _check_value(spec: Field[Any], value: Any, section: type) -> None:
+def types_of(section: type[Section]) -> dict[str, Any]:
+    """The type of each field of a section; read once, because that takes longer than all checks."""
+    if section not in _TYPES:
+        _TYPES[section] = get_type_hints(section)
+    return _TYPES[section]
+
+
+def _check_value(spec: Field[Any], value: Any, section: type[Section]) -> None:
     """Raise `ConfigError` if the value is of another type, not a choice, or out of range."""
-    hint = get_type_hints(section)[spec.name]
+    hint = types_of(section)[spec.name]
     kinds = hint.__args__ if isinstance(hint, UnionType) else (hint,)
     name, low, high = spec.name, spec.metadata["low"], spec.metadata["high"]
     if not any(_is_a(kind, value) for kind in kinds):

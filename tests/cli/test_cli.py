@@ -22,6 +22,7 @@ from unseam.cli.options import SECTIONS
 from unseam.cli.parser import COMMANDS, build_parser
 from unseam.cli.show import listening, stopping
 from unseam.io.images import read_labels, write_png
+from unseam.io.tiff.write import write_tiff
 from unseam.model.checkpoint import load_network, save_model
 from unseam.workflow.listener import SILENT, Step
 
@@ -153,7 +154,7 @@ def test_demo_is_called_with_its_options(run: Run, monkeypatch: pytest.MonkeyPat
 
 def test_help_names_every_command_and_setting(run: Run) -> None:
     said = run("--help")
-    assert said.code == 0 and all(f"\n    {command} " in said.out for command in COMMANDS)
+    assert said.code == 0 and set(COMMANDS) <= set(said.out.split())
     for command in COMMANDS:
         assert run(command, "--help").code == 0
     settings = run("train", "--help").out
@@ -278,3 +279,28 @@ def test_predict_takes_other_thresholds_and_nothing_else(
     assert refused.code == 2
     assert "a trained model takes objects.threshold and the like" in refused.err
     assert not (tmp_path / "b").exists()
+
+
+def test_errors_by_size_are_told_beside_the_scores(run: Run, tmp_path: Path) -> None:
+    truth = np.zeros((8, 8), np.uint8)
+    truth[1:3, 1:3], truth[5:8, 4:8] = 1, 2
+    for name, labels in (("true", truth), ("pred", np.where(truth == 2, 0, truth))):
+        (tmp_path / name).mkdir()
+        write_tiff(tmp_path / name / "a.tif", labels, axes="YX")
+    said = run("evaluate", tmp_path / "true", tmp_path / "pred")
+    assert said.code == 0 and "errors" not in said.out
+    rows = [line.split() for line in said.err.splitlines() if line.startswith("  ")][1:]
+    #        sizes            true found boundary merged split missed false
+    assert rows == [["4", "to", "4", *"1100000"], ["12", "to", "12", *"1000010"]]
+
+
+def test_evaluate_scores_membranes(run: Run, model: Path, folders: tuple[Path, Path], tmp_path: Path) -> None:
+    images, labels = folders
+    assert run("predict", model, images, "--out", tmp_path / "out").code == 0
+    scored = run("evaluate", labels, tmp_path / "out", "--isbi")
+    printed = dict(line.split() for line in scored.out.splitlines())
+    assert scored.code == 0 and 0 <= float(printed["isbi_warping_error"]) < 1
+    assert float(printed["isbi_v_rand_thinned"]) > 0 and "ap50" in printed
+    (tmp_path / "out").joinpath(next((tmp_path / "out").glob("*_probabilities.tif")).name).unlink()
+    refused = run("evaluate", labels, tmp_path / "out", "--isbi")
+    assert refused.code == 2 and "predict with --save labels,probabilities" in refused.err

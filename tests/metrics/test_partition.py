@@ -60,6 +60,21 @@ def test_predicted_background_is_lone_pixels_and_true_background_is_left_out() -
     assert partition.v_rand(counts) == pytest.approx(6 / 11)
 
 
+def test_a_set_is_pooled_image_by_image() -> None:
+    # the halves, found: pairs 4 + 4 in all three; H(T) = H(S) = H(S, T) = 1 bit
+    # 8 pixels of one segment, found as 4 + 4: pairs true 64, predicted and both 32; H(T) = 0, H(S) = 1 bit
+    perfect = counts_of(HALVES, HALVES)
+    split = counts_of(np.ones((2, 4), int), np.array([[1] * 4, [2] * 4]))
+    pooled = partition.pool_partitions([perfect, split])
+    assert (pooled.n_pixels, pooled.pairs_joint) == (4 + 8, 8 + 32)
+    assert (pooled.pairs_true, pooled.pairs_pred) == (8 + 64, 8 + 32)
+    assert partition.v_rand(pooled) == pytest.approx(40 / 56)
+    assert (pooled.entropy_true, pooled.entropy_pred) == (pytest.approx(4 / 12), 1)
+    assert partition.v_info(pooled) == pytest.approx((4 / 12) / (0.5 * 4 / 12 + 0.5))
+    nothing = partition.pool_partitions([])
+    assert math.isnan(partition.v_rand(nothing)) and math.isnan(partition.v_info(nothing))
+
+
 @settings(max_examples=150, deadline=None)
 @given(reference.label_pairs())
 def test_agrees_with_loops_over_pixel_pairs(pair: Pair) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from unseam.errors import OutputExistsError, ShapeError
+from unseam.metrics.error_sizes import ErrorCounts, SizeGroup
 from unseam.metrics.scores import pool, score
 from unseam.report import Report, ReportImage, write_report
 
@@ -198,3 +199,19 @@ def test_a_report_on_real_nuclei_is_small(real_data: Path, tmp_path: Path) -> No
     n_true = sum(len(np.unique(one.labels_pred)) - 1 for one in images)
     assert f"{n_true:,} are found (IoU 0.5 or more)" in page.text
     assert (tmp_path / "report.html").stat().st_size < 4 * 500_000  # so 30 images stay below 15 MB
+
+
+def page_of(folder: Path, report: Report) -> str:
+    path = folder / "report.html"
+    write_report(path, report, overwrite=True)
+    return path.read_text(encoding="utf-8")
+
+
+def test_errors_by_size_are_a_table_of_diameters(tmp_path: Path) -> None:
+    errors = (SizeGroup(4, 20, ErrorCounts(found=3, missed=1)), SizeGroup(79, 79, ErrorCounts(found=2)))
+    true = np.zeros((8, 8), np.int32)
+    page = Page(page_of(tmp_path, Report("sizes", images=[image("a", true, true)], errors=errors)))
+    # 2 sqrt(4 / pi) = 2.3, 2 sqrt(20 / pi) = 5.05, 2 sqrt(79 / pi) = 10.03
+    assert "2 to 5 px" in page.text and "10 px" in page.text and "10 to" not in page.text
+    semantic = Report("sizes", images=[image("a", true, true)], errors=errors, semantic=True)
+    assert "Errors by size" not in Page(page_of(tmp_path, semantic)).text

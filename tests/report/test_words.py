@@ -7,11 +7,13 @@ import math
 import numpy as np
 import pytest
 
+from unseam.metrics.isbi import isbi_scores
 from unseam.metrics.matching import object_outcomes
 from unseam.metrics.scores import pool, score
 from unseam.report.words import (
     MEASURES,
     NOTHING,
+    OF_BOUNDARIES,
     Tally,
     number,
     plural,
@@ -107,3 +109,5 @@ def test_every_measure_is_explained() -> None:
     scores = pool([score(np.array([1, 0]), np.array([1, 1]))]).to_dict()
     assert set(scores) - {"n_images"} == set(MEASURES)
     assert all(label and meaning for label, meaning in MEASURES.values())
+    of_boundaries = isbi_scores(np.ones((2, 2), bool), np.ones((2, 2))).to_dict()
+    assert list(of_boundaries) == list(OF_BOUNDARIES)

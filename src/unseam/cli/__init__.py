@@ -6,12 +6,11 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
-from importlib import import_module
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code: 0, 1 for a failure, 2 for input that cannot be used."""
-    from unseam.cli.parser import build_parser
+    from unseam.cli.parser import build_parser, command_module
     from unseam.errors import FailedElsewhereError, UnseamError
 
     parser = build_parser()
@@ -28,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as exit:  # --help, --version, or options that argparse has refused already
         return int(exit.code or 0)
     try:
-        return int(import_module(f"unseam.cli.commands.{options.command}").run(options))
+        return int(command_module(options.command).run(options))
     except KeyboardInterrupt:
         if speaks():
             print("stopped", file=sys.stderr)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from argparse import Namespace
 from dataclasses import Field, fields
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
-from unseam.config import Config, DataConfig, Section, parse_assignment
+from unseam.config import Config, DataConfig, Section, parse_assignment, types_of
 from unseam.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def config_options(
 
 
 def _scalar(section: type[Section], spec: Field[Any]) -> type:
-    hint = get_type_hints(section)[spec.name]
+    hint = types_of(section)[spec.name]
     kinds = [kind for kind in getattr(hint, "__args__", (hint,)) if kind is not type(None)]
     kind: type = kinds[0]
     return kind

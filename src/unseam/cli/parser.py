@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from importlib import import_module
+from typing import Any
 
 from unseam import __version__
 
@@ -22,6 +23,8 @@ COMMANDS = (
     "import",
     "doctor",
     "demo",
+    "learning-curve",
+    "reproduce",
 )
 """Modules of `unseam.cli.commands`, each a command."""
 
@@ -37,5 +40,10 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"unseam {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
-        import_module(f"unseam.cli.commands.{name}").add(commands)
+        command_module(name).add(commands)
     return parser
+
+
+def command_module(name: str) -> Any:
+    """The module of a command."""
+    return import_module(f"unseam.cli.commands.{name.replace('-', '_')}")

@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from unseam.errors import LabelError
 from unseam.instances.labels import Labels, Mask, checked
-from unseam.instances.numbering import number_in_raster_order
+from unseam.instances.numbering import numbered
 
 
 def label_components(mask: Mask) -> Labels:
@@ -33,7 +31,7 @@ def label_components(mask: Mask) -> Labels:
     array([[1, 0],
            [0, 2]], dtype=int32)
     """
-    return number_in_raster_order(label_block(mask)[0])
+    return numbered(label_block(mask)[0])
 
 
 def label_class_regions(classes: NDArray[np.integer[Any]]) -> Labels:
@@ -44,7 +42,7 @@ def label_class_regions(classes: NDArray[np.integer[Any]]) -> Labels:
     >>> label_class_regions(np.array([[2, 1, 1, 0, 2]]))
     array([[1, 2, 2, 0, 3]], dtype=int32)
     """
-    return number_in_raster_order(label_classes(classes)[0])
+    return numbered(label_classes(classes)[0])
 
 
 def label_classes(classes: NDArray[np.integer[Any]]) -> tuple[Labels, Labels]:
@@ -90,6 +88,9 @@ def merge(count: int, pairs: NDArray[np.integer[Any]]) -> Labels:
 
     `pairs`, (k, 2), holds the numbers that belong together; equal results are one object.
     """
+    from scipy.sparse import coo_array  # slow to import, and needed for blocks alone
+    from scipy.sparse.csgraph import connected_components
+
     low, high = pairs.T - 1
     graph = coo_array((np.ones(len(pairs), bool), (low, high)), shape=(count, count))
     joined = connected_components(graph, directed=False)[1] if count else np.empty(0)

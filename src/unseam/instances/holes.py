@@ -37,7 +37,11 @@ def fill_holes(labels: NDArray[np.integer[Any]]) -> Labels:
     for axis in range(labels.ndim if labels.size else 0):
         border[regions.take([0, -1], axis)] = True
     owner = owners(*surroundings(labels, regions, border), border)
-    return labels + owner[regions] if owner.any() else labels.copy()
+    if not owner.any():
+        return labels.copy()
+    filled: Labels = owner.take(regions)
+    filled += labels
+    return filled
 
 
 def background_regions(labels: Labels) -> tuple[Labels, int]:

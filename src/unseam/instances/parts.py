@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from unseam.instances.components import label_block
 from unseam.instances.labels import Labels, Mask
-from unseam.instances.numbering import number_in_raster_order
+from unseam.instances.numbering import numbered, runs
 
 REST = -2
 """What is left of a core that was divided, before its parts grow over it."""
@@ -47,18 +47,16 @@ def divide(cores: Mask, parts: Mask, part_size: int) -> Labels:
     """
     core, n_cores = label_block(cores)
     part, n_parts = label_block(parts & cores)
+    numbers, lengths = runs(part)
     core_of = np.zeros(n_parts + 1, np.int32)
-    core_of[part] = core  # all pixels of a part lie in one core
-    sizes = np.bincount(part.ravel(), minlength=n_parts + 1)
-    sizes[0] = 0
-    is_large, is_divided = large_parts(sizes, core_of, n_cores + 1, part_size)
-    labels = np.where(is_divided[core], REST, core)
-    kept = is_large[part] & is_divided[core]
-    labels[kept] = n_cores + part[kept]
-    rest = labels == REST
-    labels = number_in_raster_order(np.maximum(labels, 0))
-    labels[rest] = REST
-    return labels
+    core_of[numbers] = core.ravel()[np.cumsum(lengths) - lengths]  # all pixels of a part lie in one core
+    sizes = np.bincount(numbers, weights=lengths, minlength=n_parts + 1)  # exact below 2**53
+    sizes[0] = core_of[0] = 0
+    is_large, is_divided = large_parts(sizes.astype(np.int64), core_of, n_cores + 1, part_size)
+    of_core = np.where(is_divided, REST, np.arange(n_cores + 1)).astype(np.int32)
+    of_part = n_cores + np.arange(n_parts + 1, dtype=np.int32)
+    of_part[~(is_large & is_divided[core_of])] = REST  # less than every number of a core
+    return numbered(np.maximum(of_core[core], of_part[part]))
 
 
 def large_parts(

@@ -11,7 +11,7 @@ from unseam.errors import ConfigError, InputError
 from unseam.instances.components import label_components
 from unseam.instances.holes import fill_holes
 from unseam.instances.labels import Labels
-from unseam.instances.numbering import number_in_raster_order
+from unseam.instances.numbering import numbered
 from unseam.instances.parts import REST, divide
 from unseam.instances.shapes import check_steps, grow_into, remove_small
 
@@ -84,18 +84,21 @@ def segment(
     array([[1, 1, 2, 2]], dtype=int32)
     """
     check_foreground(foreground, threshold, low_threshold, split)
-    cores, within = np.asarray(foreground > threshold), np.asarray(foreground > low_threshold)
+    cores = np.asarray(foreground > threshold)
     if split > threshold:
         labels = divide(cores, np.asarray(foreground > split), split_size)
         labels = grow_into(labels, labels == REST, check_steps(split_grow))
     else:
         labels = label_components(cores)
-    free = (labels == REST) | ((labels == 0) & (within | (low_threshold == 0)))
-    labels = np.maximum(grow_into(labels, free, check_steps(grow_pixels)), 0)
-    labels = remove_small(labels, min_size)
+    free = labels == 0
+    if low_threshold > 0:
+        free &= np.asarray(foreground > low_threshold)
+    free |= labels == REST
+    labels = grow_into(labels, free, check_steps(grow_pixels))
+    labels = remove_small(np.maximum(labels, 0, out=labels), min_size)
     if holes:
         labels = fill_holes(labels)
-    return number_in_raster_order(labels)
+    return numbered(labels)
 
 
 def check_foreground(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from unseam.errors import ConfigError, ShapeError
 from unseam.instances.labels import Labels, Mask, checked
-from unseam.instances.numbering import runs
+from unseam.instances.numbering import distinct, runs
 
 
 def remove_small(labels: NDArray[np.integer[Any]], min_size: int) -> Labels:
@@ -26,9 +26,11 @@ def remove_small(labels: NDArray[np.integer[Any]], min_size: int) -> Labels:
         raise ConfigError(f"min_size is {min_size}; expected 0 or more pixels")
     labels = checked(labels)
     values, lengths = runs(labels)
-    ids, run_id = np.unique(values, return_inverse=True)
+    ids, run_id = distinct(values)
     sizes = np.bincount(run_id, weights=lengths)  # exact below 2**53
     small = (sizes < min_size) & (ids > 0)
+    if not small.any():
+        return labels.copy()
     values[small[run_id]] = 0
     return np.repeat(values, lengths).reshape(labels.shape)
 
@@ -98,6 +100,8 @@ def grow_into(labels: Labels, free: Mask, pixels: int) -> Labels:
         first_reached.append(_reach(now, seeds + step, now[seeds]))
     reached = np.concatenate(first_reached)
     for _ in range(pixels - 1):
+        if not reached.size:
+            break
         ahead[reached] = False
         numbers, newly = now[reached], []
         for step in steps:

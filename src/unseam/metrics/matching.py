@@ -95,7 +95,7 @@ def match_counts(overlap: Overlaps, threshold: float = 0.5) -> MatchCounts:
     >>> match_counts(overlaps(np.array([1, 1, 1, 2]), np.array([5, 5, 0, 0])))
     MatchCounts(threshold=0.5, tp=1, fp=0, fn=1, iou_sum=0.6666666666666666)
     """
-    matched = _matched_pairs(overlap, threshold)
+    matched = match_pairs(overlap, threshold)
     tp = len(matched)
     iou_sum = float(overlap.pair_iou[matched].sum())
     return MatchCounts(threshold, tp=tp, fp=overlap.n_pred - tp, fn=overlap.n_true - tp, iou_sum=iou_sum)
@@ -138,6 +138,9 @@ def seg_counts(overlap: Overlaps) -> SegCounts:
     -----
     A true object belongs to the predicted object that covers strictly more than half of it, and its Jaccard
     index is 0 where there is none. One predicted object may so serve several true ones.
+
+    Pixels whose truth is `IGNORE` belong to neither object. The program of the challenge knows no such pixels
+    and takes all that is not annotated for background: what of a matched object lies there lowers its index.
 
     References
     ----------
@@ -208,7 +211,17 @@ def object_outcomes(labels_true: Labels, labels_pred: Labels, threshold: float =
     it covers is "merged". Likewise at least one piece of each split true object is "split" or "merge".
     """
     overlap = overlaps(labels_true, labels_pred)
-    matched = _matched_pairs(overlap, threshold)
+    true, pred = outcomes_of(overlap, threshold)
+    return Outcomes(
+        threshold,
+        true=dict(zip(overlap.ids_true.tolist(), true.tolist(), strict=True)),
+        pred=dict(zip(overlap.ids_pred.tolist(), pred.tolist(), strict=True)),
+    )
+
+
+def outcomes_of(overlap: Overlaps, threshold: float) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
+    """What became of each true and of each predicted object, in their order; see `object_outcomes`."""
+    matched = match_pairs(overlap, threshold)
     is_merge, is_split = _is_merge(overlap), _is_split(overlap)
     swallowed = _covers_true(overlap) & is_merge[overlap.pair_pred]
     fragment = _covers_pred(overlap) & is_split[overlap.pair_true]
@@ -220,11 +233,7 @@ def object_outcomes(labels_true: Labels, labels_pred: Labels, threshold: float =
     pred[overlap.pair_pred[fragment]] = "split"
     pred[is_merge] = "merge"
     pred[overlap.pair_pred[matched]] = "hit"
-    return Outcomes(
-        threshold,
-        true=dict(zip(overlap.ids_true.tolist(), true.tolist(), strict=True)),
-        pred=dict(zip(overlap.ids_pred.tolist(), pred.tolist(), strict=True)),
-    )
+    return true, pred
 
 
 def _covers_true(overlap: Overlaps) -> Flags:
@@ -245,8 +254,14 @@ def _is_split(overlap: Overlaps) -> Flags:
     return np.bincount(overlap.pair_true[_covers_pred(overlap)], minlength=overlap.n_true) >= 2
 
 
-def _matched_pairs(overlap: Overlaps, threshold: float) -> NDArray[np.intp]:
-    """Return the positions, in the pairs of `overlap`, of the matched ones, ascending."""
+def match_pairs(overlap: Overlaps, threshold: float) -> NDArray[np.intp]:
+    """Return the positions, in the pairs of `overlap`, of those that `match_counts` counts, ascending.
+
+    Raises
+    ------
+    ConfigError
+        If the threshold is not above 0 and at most 1.
+    """
     if not 0 < threshold <= 1:
         raise ConfigError(f"the IoU threshold is {threshold}; give one above 0 and at most 1, such as 0.5")
     allowed = np.flatnonzero(overlap.pair_iou >= threshold)

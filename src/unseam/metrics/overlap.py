@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
 
 from unseam.data.sample import IGNORE
 from unseam.errors import LabelError, ShapeError
@@ -127,20 +126,33 @@ def overlaps(labels_true: Labels, labels_pred: Labels) -> Overlaps:
         )
     run_true, run_pred, length = _runs(labels_true, labels_pred)
     known = run_true != IGNORE
-    ids_true, row = _compact(run_true[known])
-    ids_pred, column = _compact(run_pred[known])
-    table = coo_array((length[known], (row, column)), shape=(len(ids_true), len(ids_pred))).tocsr()
-    pairs = table[1:, 1:].tocoo()
+    if not known.all():
+        run_true, run_pred, length = run_true[known], run_pred[known], length[known]
+    ids_true, row = _compact(run_true)
+    ids_pred, column = _compact(run_pred)
+    pair_true, pair_pred, pair_area = _pairs(row, column, length, len(ids_pred))
     return Overlaps(
         ids_true=ids_true[1:],
-        area_true=np.asarray(table.sum(axis=1), dtype=np.int64)[1:],
+        area_true=_sums(row, length, len(ids_true))[1:],
         ids_pred=ids_pred[1:],
-        area_pred=np.asarray(table.sum(axis=0), dtype=np.int64)[1:],
-        pair_true=pairs.row.astype(np.int64),
-        pair_pred=pairs.col.astype(np.int64),
-        pair_area=pairs.data.astype(np.int64),
-        n_pixels=int(table.sum()),
+        area_pred=_sums(column, length, len(ids_pred))[1:],
+        pair_true=pair_true,
+        pair_pred=pair_pred,
+        pair_area=pair_area,
+        n_pixels=int(length.sum()),
     )
+
+
+def _pairs(row: Counts, column: Counts, length: Counts, n_columns: int) -> tuple[Counts, Counts, Counts]:
+    """Return the positions, from 0 for the first object, and the shared area of each pair of objects."""
+    runs = np.flatnonzero((row > 0) & (column > 0))
+    cell = row.take(runs) * n_columns + column.take(runs)  # far below 2**63: runs are not that many
+    order = np.argsort(cell, kind="stable")
+    cell = cell[order]
+    first = np.flatnonzero(np.diff(cell, prepend=-1))
+    area = np.add.reduceat(length.take(runs)[order], first) if len(first) else np.zeros(0, np.int64)
+    pair_true, pair_pred = np.divmod(cell[first], n_columns)
+    return pair_true - 1, pair_pred - 1, area
 
 
 def _runs(labels_true: Labels, labels_pred: Labels) -> tuple[Counts, Counts, Counts]:
@@ -184,6 +196,4 @@ def _compact(values: Counts) -> tuple[Counts, Counts]:
 
 def _sums(index: Counts, area: Counts, n: int) -> Counts:
     """Return the sum of `area` for each of `n` positions in `index`."""
-    total = np.zeros(n, dtype=np.int64)
-    np.add.at(total, index, area)
-    return total
+    return np.bincount(index, area, n).astype(np.int64)  # in float64, exact below 2**53 pixels

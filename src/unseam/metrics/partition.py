@@ -18,6 +18,7 @@ doi:10.1007/978-3-540-45167-9_14; and 2007, J. Multivariate Anal. 98:873-895, do
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,6 +74,30 @@ def partition_counts(overlap: Overlaps) -> PartitionCounts:
         entropy_joint=_entropy(overlap.pair_area, singles, n_pixels),
         entropy_true=_entropy(overlap.area_true, 0, n_pixels),
         entropy_pred=_entropy(restricted, singles, n_pixels),
+    )
+
+
+def pool_partitions(many: Sequence[PartitionCounts]) -> PartitionCounts:
+    """The counts of a set of images, or of the slices of a stack, of which no segment is in two.
+
+    Notes
+    -----
+    Pairs of pixels are those within an image. Entropies are those of the segment where the image is known:
+    the mean over the images, weighted by their pixels.
+    """
+    n_pixels = sum(one.n_pixels for one in many)
+
+    def mean(name: str) -> float:
+        return math.fsum(one.n_pixels * getattr(one, name) for one in many) / max(n_pixels, 1)
+
+    return PartitionCounts(
+        n_pixels=n_pixels,
+        pairs_joint=math.fsum(one.pairs_joint for one in many),
+        pairs_true=math.fsum(one.pairs_true for one in many),
+        pairs_pred=math.fsum(one.pairs_pred for one in many),
+        entropy_joint=mean("entropy_joint"),
+        entropy_true=mean("entropy_true"),
+        entropy_pred=mean("entropy_pred"),
     )
 
 

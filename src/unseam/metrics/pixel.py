@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unseam.metrics.overlap import Overlaps
@@ -38,6 +39,16 @@ def pixel_counts(overlap: Overlaps) -> PixelCounts:
     fp = int(overlap.area_pred.sum()) - tp
     fn = int(overlap.area_true.sum()) - tp
     return PixelCounts(tp=tp, fp=fp, fn=fn, tn=overlap.n_background)
+
+
+def sum_pixels(many: Sequence[PixelCounts]) -> PixelCounts:
+    """The counts of a set of images."""
+    return PixelCounts(
+        tp=sum(one.tp for one in many),
+        fp=sum(one.fp for one in many),
+        fn=sum(one.fn for one in many),
+        tn=sum(one.tn for one in many),
+    )
 
 
 def dice(counts: PixelCounts) -> float:

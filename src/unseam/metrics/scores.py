@@ -245,12 +245,7 @@ def _sum(many: Sequence[ScoreCounts]) -> ScoreCounts:
         ),
         seg=SegCounts(math.fsum(one.seg.jaccard_sum for one in many), sum(one.seg.n_true for one in many)),
         aji=AjiCounts(sum(one.aji.intersection for one in many), sum(one.aji.union for one in many)),
-        pixels=PixelCounts(
-            tp=sum(one.pixels.tp for one in many),
-            fp=sum(one.pixels.fp for one in many),
-            fn=sum(one.pixels.fn for one in many),
-            tn=sum(one.pixels.tn for one in many),
-        ),
+        pixels=pixel.sum_pixels([one.pixels for one in many]),
         n_true=sum(one.n_true for one in many),
         n_pred=sum(one.n_pred for one in many),
         merges=sum(one.merges for one in many),

@@ -10,7 +10,7 @@ from unseam.io.atomic import refuse_existing, replacing
 from unseam.report import words
 from unseam.report.pictures import COLOURS, curves_pictures
 from unseam.report.record import Report, ReportImage
-from unseam.report.sections import judge, pictures_of, score_table, sentence, stats_of
+from unseam.report.sections import judge, pictures_of, score_table, sentence, size_lines, stats_of
 from unseam.report.words import Tally, number
 from unseam.report.worst import MAX_CROPS, worst_crops
 
@@ -81,6 +81,7 @@ def _render(report: Report) -> str:
         total=total if judged else None,
         curves=curves_pictures(report.history) if report.history else None,
         table=score_table(report),
+        sizes=size_lines(report),
         crops=worst_crops(judged),
         max_crops=MAX_CROPS,
         rows=[pictures_of(row, k, report.semantic) for k, row in enumerate(shown)],

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from unseam.draw.history import History
+from unseam.metrics.error_sizes import SizeGroup
 
 Scores = Mapping[str, float | int | None]
 
@@ -60,6 +61,8 @@ class Report:
         Further remarks, a sentence or two each.
     semantic : bool
         Whether foreground is looked at, not single objects.
+    errors : sequence of SizeGroup
+        What became of the objects, by their size.
     """
 
     title: str
@@ -70,3 +73,4 @@ class Report:
     command: str | None = None
     notes: Sequence[str] = ()
     semantic: bool = False
+    errors: Sequence[SizeGroup] = ()

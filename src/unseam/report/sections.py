@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseam.draw import display, middle_slice
+from unseam.fingerprint import equivalent_diameter
+from unseam.metrics.error_sizes import ErrorCounts
 from unseam.metrics.matching import object_outcomes
 from unseam.report import words
 from unseam.report.pictures import Picture, difference_layer, outcome_layer, photograph
@@ -17,7 +19,7 @@ from unseam.report.record import Report, ReportImage
 from unseam.report.words import Tally, number, plural, tally
 from unseam.report.worst import Judged
 
-EXPLAINED = {**words.OF_CLASSES, **words.MEASURES}
+EXPLAINED = {**words.OF_BOUNDARIES, **words.OF_CLASSES, **words.MEASURES}
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,12 +121,33 @@ class Line:
 def score_table(report: Report) -> list[Line]:
     """Return the known measures among the scores of the set."""
     lines = []
-    main = words.OF_PIXELS if report.semantic else words.MAIN
+    main = (*words.OF_BOUNDARIES, *(words.OF_PIXELS if report.semantic else words.MAIN))
     for name in (name for name in EXPLAINED if name in report.scores):
         value = report.scores[name]
         defined = value is not None and 0 <= value <= 1 and not isinstance(value, int)
         bar = value if defined and not name.startswith("voi") else None
         lines.append(Line(*EXPLAINED[name], number(value), bar, name in main))
+    return lines
+
+
+@dataclass(frozen=True)
+class SizeLine:
+    """A line of the table of errors: sizes in words, what became of the objects, share found, 0 to 1."""
+
+    sizes: str
+    counts: ErrorCounts
+    found: float
+
+
+def size_lines(report: Report) -> list[SizeLine]:
+    """Return the errors by size, as equivalent diameters; none where foreground alone is looked at."""
+    dims = max((image.labels_pred.ndim for image in report.images), default=2)
+    lines = []
+    for group in () if report.semantic else report.errors:
+        ends = equivalent_diameter(np.array([group.smallest, group.largest]), dims)
+        low, high = (f"{end:.0f}" for end in ends)
+        sizes = f"{low} px" if low == high else f"{low} to {high} px"
+        lines.append(SizeLine(sizes, group.counts, group.counts.found / group.counts.n_true))
     return lines
 
 

@@ -55,6 +55,28 @@ OF_CLASSES: dict[str, tuple[str, str]] = {
 }
 """The same for measures that only images of classes have; they stand before the others."""
 
+OF_BOUNDARIES: dict[str, tuple[str, str]] = {
+    "isbi_v_rand_thinned": ("V Rand, thinned", "V Rand of the cells between membranes without width"),
+    "isbi_v_info_thinned": ("V info, thinned", "V info of the same"),
+    "isbi_v_rand": ("V Rand, best threshold", "V Rand of the cells between the membranes as predicted"),
+    "isbi_v_info": ("V info, best threshold", "V info of the same"),
+    "isbi_rand_error": ("Rand error, best threshold", "1 minus that V Rand; 0 is perfect"),
+    "isbi_warping_error": (
+        "Warping error",
+        "part of the pixels that differ when membranes are moved to where they are predicted; 0 is perfect",
+    ),
+    "isbi_split_merge_error": ("… from merges, splits", "the part of it that merges or splits cells"),
+    "isbi_pixel_error": (
+        "Pixel error, best threshold",
+        "1 minus the largest Dice of the cells; 0 is perfect",
+    ),
+    "isbi_pixel_disagreement": (
+        "Disagreement, best threshold",
+        "part of the pixels that are cell in only one",
+    ),
+}
+"""The same for the measures of the ISBI 2012 challenge, where they are asked for; they stand first."""
+
 MAIN = ("ap50", "ap", "precision_50", "recall_50", "seg", "dice", "v_rand", "voi")
 """The measures that are seen at once; the others are folded away."""
 

@@ -18,7 +18,6 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from unseam.errors import FileReadError, OutputError, OutputExistsError
@@ -47,6 +46,8 @@ def working_on(out: Path) -> Iterator[Path]:
     OutputError
         If another process is at work on it, or the folder cannot be made.
     """
+    from filelock import FileLock, Timeout  # slow to import, and needed for images in blocks alone
+
     folder = work_folder(out)
     lock = FileLock(out.with_name(f".{out.name}.lock"))
     try:

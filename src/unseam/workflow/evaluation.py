@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,11 @@ from unseam.metrics.classes import (
     iou_classes,
     pool_classes,
 )
+from unseam.metrics.error_sizes import JudgedObjects, SizeGroup, by_size, judge_objects
 from unseam.metrics.overlap import overlaps
 from unseam.metrics.scores import ImageScores, SetScores, pool, score
 from unseam.report import Report, ReportImage, write_report
+from unseam.workflow.boundaries import BoundaryEvaluation, evaluate_boundaries, read_cells
 from unseam.workflow.cases import Pictures, decode_cases, key_of, pictures_of, read_cases
 from unseam.workflow.decoding import Classes, Decoded, decode_both
 from unseam.workflow.listener import Countdown, Listener, printing
@@ -79,11 +81,17 @@ class Evaluation:
         By stem, or "image000" for arrays.
     classes : ClassEvaluation or None
         Where the labels are classes: then `set` and `images` score their connected regions.
+    errors : tuple of SizeGroup
+        What became of the objects of the set, by their size, the smallest first.
+    boundaries : BoundaryEvaluation or None
+        Where they were asked for.
     """
 
     set: SetScores
     images: Mapping[str, ImageScores]
     classes: ClassEvaluation | None = None
+    errors: tuple[SizeGroup, ...] = ()
+    boundaries: BoundaryEvaluation | None = None
 
     def __repr__(self) -> str:
         scores = self.of_set()
@@ -104,16 +112,23 @@ class Evaluation:
     def of_set(self) -> Scores:
         """Every measure of the set by its name; undefined measures are None."""
         scores: Scores = dict(self.set.to_dict())
+        scores |= self.boundaries.of_set() if self.boundaries else {}
         return scores | (self.classes.scores(self.classes.set) if self.classes else {})
 
     def of_image(self, name: str) -> Scores:
         """Every measure of an image by its name; undefined measures are None."""
         scores: Scores = dict(self.images[name].to_dict())
+        scores |= self.boundaries.of_image(name) if self.boundaries else {}
         return scores | (self.classes.scores(self.classes.images[name]) if self.classes else {})
 
     def to_dict(self) -> dict[str, Any]:
-        """{"set": {measure: value}, "images": {stem: {measure: value}}}; undefined measures are None."""
-        return {"set": self.of_set(), "images": {name: self.of_image(name) for name in self.images}}
+        """{"set": {measure: value}, "images": {stem: {measure: value}}}; undefined measures are None.
+
+        Beside them "errors": for each group of sizes, smallest and largest area in pixels, and the counts.
+        """
+        errors = [{"smallest": g.smallest, "largest": g.largest, **asdict(g.counts)} for g in self.errors]
+        images = {name: self.of_image(name) for name in self.images}
+        return {"set": self.of_set(), "images": images, "errors": errors}
 
 
 def evaluate(
@@ -167,6 +182,7 @@ def evaluate_files(
     model: str | Path | None = None,
     json_file: str | Path | None = None,
     report: str | Path | None = None,
+    isbi: bool = False,
     config: DataConfig | None = None,
     overwrite: bool = False,
     listener: Listener | None = None,
@@ -184,6 +200,9 @@ def evaluate_files(
         The model that predicted, or its run: the report then says what it learned from, and draws how.
     json_file, report : str or Path, optional
         Where to write the scores and the report.
+    isbi : bool
+        Score the boundaries too, by the measures of `unseam.metrics.isbi`: of STEM_probabilities.tif beside
+        the predicted labels, whose first class is the membrane.
     config : DataConfig, optional
         What the labels mean; ignore and background are about the truth.
     **about
@@ -212,6 +231,9 @@ def evaluate_files(
     names = [case.name for case in cases]
     decoded = decode_cases(cases, config, listener)
     evaluation = _evaluate(names, decoded, listener)
+    if isbi:
+        boundaries = evaluate_boundaries(names, decoded.true, read_cells(pairs), listener)
+        evaluation = replace(evaluation, boundaries=boundaries)
     if report is not None:
         shown_images = _pictures(pictures, images, pairs, config.axes, decoded.true)
         shown = tuple(
@@ -220,7 +242,9 @@ def evaluate_files(
         )
         about = {"title": f"{Path(pred).name} against {Path(true).name}"} | about
         semantic = decoded.classes is not None
-        page = Report(images=shown, scores=evaluation.of_set(), semantic=semantic, **about)
+        page = Report(
+            images=shown, scores=evaluation.of_set(), semantic=semantic, errors=evaluation.errors, **about
+        )
         write_report(report, page, overwrite=overwrite)
         listener.say(f"report: {report}")
     if json_file is not None:
@@ -256,6 +280,7 @@ def _pairs_to_score(true: str | Path, pred: str | Path, listener: Listener) -> l
 
 def _evaluate(names: Sequence[str], decoded: Decoded, listener: Listener | None = None) -> Evaluation:
     scores: dict[str, ImageScores] = {}
+    judged: list[JudgedObjects] = []
     countdown = Countdown(listener, "scoring", len(names)) if listener else None
     for name, truth, prediction in zip(names, decoded.true, decoded.pred, strict=True):
         if truth.shape != prediction.shape:
@@ -264,10 +289,11 @@ def _evaluate(names: Sequence[str], decoded: Decoded, listener: Listener | None 
                 "they must be equal"
             )
         scores[name] = score(truth, prediction)
+        judged.append(judge_objects(truth, prediction))
         if countdown:
             countdown.done(len(scores))
     classes = _evaluate_classes(names, decoded.classes) if decoded.classes else None
-    return Evaluation(pool(list(scores.values())), scores, classes)
+    return Evaluation(pool(list(scores.values())), scores, classes, by_size(judged))
 
 
 def _evaluate_classes(names: Sequence[str], classes: Classes) -> ClassEvaluation:

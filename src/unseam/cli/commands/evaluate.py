@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from unseam.cli.options import LABEL_OPTIONS, config_options, data_config, new_command, number, overwrite
 from unseam.cli.show import listening
 from unseam.config import DataConfig
+
+if TYPE_CHECKING:
+    from unseam.metrics.error_sizes import SizeGroup
 
 
 def add(commands: Any) -> None:
@@ -21,6 +26,11 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--json", metavar="FILE", help="write the scores here")
     command.add_argument("--report", metavar="FILE", help="write a page with pictures here, .html")
+    command.add_argument(
+        "--isbi",
+        action="store_true",
+        help="score membranes too, as the ISBI 2012 challenge does, from the STEM_probabilities.tif in PRED",
+    )
     config_options(command, DataConfig, only=LABEL_OPTIONS)
     overwrite(command)
 
@@ -37,12 +47,33 @@ def run(options: Namespace) -> int:
             model=options.model,
             json_file=options.json,
             report=options.report,
+            isbi=options.isbi,
             config=data_config(options),
             overwrite=options.overwrite,
             listener=listener,
         )
     scores = evaluation.of_set()
     per_class = scores.pop("dice_per_class", {})
-    for name, value in (scores | {f"dice[{name}]": value for name, value in per_class.items()}).items():
-        print(f"{name:14} {number(value)}")
+    scores |= {f"dice[{name}]": value for name, value in per_class.items()}
+    width = max(14, *map(len, scores))
+    for name, value in scores.items():
+        print(f"{name:{width}} {number(value)}")
+    for line in error_lines(evaluation.errors):  # beside the scores, which programs read
+        print(line, file=sys.stderr)
     return 0
+
+
+def error_lines(groups: Sequence[SizeGroup]) -> list[str]:
+    """A table of the errors by size; nothing where there is no true object."""
+    kinds = ("found", "boundary", "merged", "split", "missed", "false")
+    rows = [
+        (f"{g.smallest} to {g.largest}", g.counts.n_true, *(getattr(g.counts, kind) for kind in kinds))
+        for g in groups
+    ]
+    if not rows:
+        return []
+    head = ("errors, by size (pixels)", "true", *kinds)
+    widths = (26, *[9] * (1 + len(kinds)))
+    return [
+        "".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in [head, *rows]
+    ]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unseam.errors import FileReadError, InputError
 from unseam.io.annotations.coco import image_names, is_coco, read_coco
 from unseam.io.annotations.geojson import read_geojson
-from unseam.io.annotations.imagej import read_rois
 from unseam.io.annotations.parsed import read_json
 from unseam.io.annotations.points import is_table, read_points
 from unseam.io.annotations.record import Annotations
-from unseam.io.annotations.regions import Told
 from unseam.io.images import SUFFIXES, check_file, in_order, stem
+
+if TYPE_CHECKING:
+    from unseam.io.annotations.regions import Told
 
 ANNOTATIONS = (".roi", ".zip", ".geojson", ".json", ".csv")
 """File name endings of annotations: ImageJ ROIs and sets of them, GeoJSON, COCO, tables of points."""
@@ -89,6 +91,8 @@ def read_annotations(
     if suffix == ".csv":
         return read_points(path)
     if suffix in (".roi", ".zip"):
+        from unseam.io.annotations.imagej import read_rois  # roifile is needed for these alone
+
         return read_rois(path, say=say)
     if suffix == ".json":
         document = read_json(path)

@@ -21,17 +21,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from unseam.errors import LabelError, ShapeError
 from unseam.grid import BlockGrid
 from unseam.io.annotations.record import Shape
 from unseam.io.source import Source, array_source
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 BLOCK = 2048
 """Side of a block in pixels: some 100 MB while its corners are found."""
@@ -244,10 +245,14 @@ def _rings(corners: _Corners) -> tuple[_Corners, Index]:
 
 def _cycles(following: Index) -> NDArray[np.int32]:
     """The number of the ring of each corner."""
+    from scipy.sparse.csgraph import connected_components  # slow to import, and needed for outlines alone
+
     return np.asarray(connected_components(_graph(following), directed=True, connection="weak")[1])
 
 
 def _graph(following: Index) -> csr_array:
+    from scipy.sparse import csr_array
+
     count = len(following)
     return csr_array((np.ones(count), following, np.arange(count + 1)), shape=(count, count))
 
@@ -269,6 +274,8 @@ def _part_from_outside(corners: _Corners, following: Index, ring: NDArray[np.int
 
 def _in_order(corners: _Corners, following: Index) -> tuple[_Corners, Index]:
     """All rings made into one path, ring after ring, which is then walked along."""
+    from scipy.sparse.csgraph import breadth_first_order
+
     _, starts, sizes = np.unique(_cycles(following), return_index=True, return_counts=True)
     by_start = np.argsort(starts)
     starts, sizes = starts[by_start], sizes[by_start]

@@ -22,7 +22,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from unseam.errors import ConfigError, FileReadError, LabelError
 from unseam.io.annotations.record import Annotations, Shape, in_words
@@ -177,6 +176,8 @@ def _nearest(places: Floats) -> Floats:
     """Distance from each place to the nearest other one; infinite where there is none."""
     if len(places) == 1:
         return np.array([math.inf])
+    from scipy.spatial import KDTree  # slow to import, and needed for points alone
+
     return np.asarray(KDTree(places).query(places, k=2)[0][:, 1], np.float64)
 
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from unseam.io.annotations.coco import write_coco
 from unseam.io.annotations.geojson import ObjectType, write_geojson
-from unseam.io.annotations.imagej import write_rois
 from unseam.io.annotations.record import Annotations, Shape
 from unseam.io.images import stem
 
@@ -81,6 +80,8 @@ def write_outlines(
         As `write_rois`, `write_geojson` and `write_coco`.
     """
     if kind == "rois":
+        from unseam.io.annotations.imagej import write_rois  # roifile is needed for these alone
+
         write_rois(path, annotations.shapes, overwrite=overwrite)
     elif kind == "geojson":
         write_geojson(path, annotations.shapes, object_type=object_type, overwrite=overwrite)

@@ -1,0 +1,1 @@
+"""How fast unseam is beside others: `python -m bench.performance --help`."""

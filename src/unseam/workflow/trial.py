@@ -1,0 +1,162 @@
+"""A trial: train on some pairs of files, predict others, score them; resumable, all in one folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from unseam.config import DataConfig
+from unseam.io.atomic import replacing
+from unseam.io.images import stem
+from unseam.workflow.evaluation import evaluate_files
+from unseam.workflow.listener import Listener
+from unseam.workflow.predicting import predict_files
+from unseam.workflow.run import CHECKPOINT
+from unseam.workflow.training import train
+
+RESULT = "result.json"
+
+
+@dataclass(frozen=True)
+class Row:
+    """An image file, its labels, and whether it is learned from ("train") or scored ("test")."""
+
+    image: Path
+    labels: Path
+    split: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is trained, and how it is shown.
+
+    Attributes
+    ----------
+    rows : of both splits.
+    options : as `unseam.train` takes them: preset, minutes, seed, ignore, settings ...
+    data : what labels mean when they are scored.
+    title, notes : of the report.
+    isbi : whether boundaries are scored too, from the probabilities.
+    about : what sets it apart from others, to be kept with its result.
+    """
+
+    rows: tuple[Row, ...]
+    options: Mapping[str, Any]
+    data: DataConfig = field(default_factory=DataConfig)
+    title: str = ""
+    notes: tuple[str, ...] = ()
+    isbi: bool = False
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What came of it.
+
+    Attributes
+    ----------
+    iterations : steps that were done.
+    machine : what it ran on, in words.
+    scores : of the test images, by name; None where a measure is not defined.
+    about : as of the trial.
+    """
+
+    iterations: int
+    machine: str
+    scores: Mapping[str, float | None]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+def run_trial(trial: Trial, folder: Path, *, resume: bool, listener: Listener) -> TrialResult:
+    """Train, predict, score; `folder` then holds the model, the predictions, scores.json and report.html.
+
+    With `resume` a trial that is done is read, and one that was stopped goes on; else it is replaced.
+
+    Raises
+    ------
+    UnseamError
+        As `train`, `predict_files` and `evaluate_files`.
+    """
+    if resume and (folder / RESULT).is_file():
+        return read_result(folder)
+    (folder / RESULT).unlink(missing_ok=True)
+    pairs = folder / "pairs.csv"
+    write_pairs(pairs, trial.rows)
+    goes_on = resume and (folder / CHECKPOINT).is_file()
+    model = train(
+        pairs, out=folder, resume=goes_on, overwrite=not goes_on, listener=listener, **trial.options
+    )
+    save = ("labels", "table", "overlay", *(("probabilities",) if trial.isbi else ()))
+    predict_files(model, [pairs], folder / "test", split="test", save=save, overwrite=True, listener=listener)
+    evaluation = evaluate_files(
+        _linked(trial.rows, folder / "truth"),
+        folder / "test",
+        images=_linked(trial.rows, folder / "images", images=True),
+        model=folder,
+        config=trial.data,
+        isbi=trial.isbi,
+        json_file=folder / "scores.json",
+        report=folder / "report.html",
+        overwrite=True,
+        listener=listener,
+        title=trial.title or folder.name,
+        notes=trial.notes,
+    )
+    scores = {k: v for k, v in evaluation.of_set().items() if isinstance(v, (int, float)) or v is None}
+    result = TrialResult(int(model.header.training["iterations"]), machine(), scores, trial.about)
+    with replacing(folder / RESULT, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(asdict(result), indent=1) + "\n", encoding="utf-8")
+    return result
+
+
+def read_result(folder: Path) -> TrialResult:
+    """The result of a trial that is done."""
+    return TrialResult(**json.loads((folder / RESULT).read_text(encoding="utf-8")))
+
+
+def write_pairs(path: Path, rows: Sequence[Row]) -> None:
+    """The rows as a CSV file of pairs."""
+    with (
+        replacing(path, overwrite=True) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(["image", "labels", "split"])
+        writer.writerows((row.image.resolve(), row.labels.resolve(), row.split) for row in rows)
+
+
+def _linked(rows: Sequence[Row], folder: Path, *, images: bool = False) -> Path:
+    """A folder of the files to be scored under the names of their images, which the predictions have too."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for row in rows:
+        if row.split == "test":
+            source = row.image if images else row.labels
+            target = folder / f"{stem(row.image)}{''.join(source.suffixes[-1:])}"
+            try:
+                target.symlink_to(source.resolve())
+            except OSError:  # a file system without links
+                shutil.copyfile(source, target)
+    return folder
+
+
+def machine() -> str:
+    """Processor, cores and PyTorch, in words."""
+    import torch
+
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    if torch.cuda.is_available():
+        name = f"{torch.cuda.get_device_name()}, {name}"
+    return f"{name}, {os.cpu_count()} cores, PyTorch {torch.__version__}"
