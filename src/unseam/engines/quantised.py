@@ -71,7 +71,8 @@ def matched(network: FoldedNetwork, ranges: Ranges) -> tuple[FoldedNetwork, dict
         out[k] = (Convolution(_float(weight), _float(first.bias - shift * lost)), *rest)
         both = wanted if shift else (min(factor * own[0], wanted[0]), max(factor * own[1], wanted[1]))
         common[f"up.{k}"] = common[f"down.{k}.{LAST}"] = both
-    return replace(network, up=tuple(up), out=tuple(out), ranges=None), common
+    levelled = {name: with_zero(*limits) for name, limits in common.items()}
+    return replace(network, up=tuple(up), out=tuple(out), ranges=None), levelled
 
 
 def _onto(own: tuple[float, float], wanted: tuple[float, float], *, may_shift: bool) -> tuple[float, float]:
@@ -86,6 +87,17 @@ def _onto(own: tuple[float, float], wanted: tuple[float, float], *, may_shift: b
         factor = (wanted[1] - wanted[0]) / (own[1] - own[0])
         return factor, wanted[0] - factor * own[0]
     return max(map(abs, wanted)) / max(map(abs, own)), 0.0
+
+
+def with_zero(low: float, high: float) -> tuple[float, float]:
+    """A range of the same width, moved by less than a level so that 0 is one of its levels.
+
+    >>> with_zero(-1.2, 253.8)
+    (-1.0, 254.0)
+    """
+    step = (high - low) / (VALUES - 1)
+    below = round(-low / step)
+    return -below * step + 0.0, (VALUES - 1 - below) * step
 
 
 def values(nodes: Mapping[str, Any], network: FoldedNetwork) -> Iterator[tuple[str, Any]]:

@@ -157,9 +157,9 @@ def calibrate_model(
 def in_words(calibrated: Calibrated) -> list[str]:
     """What came of it, a line each."""
     cost = calibrated.cost
-    which = "the same" if cost.were_learned else "other"
+    which = "the same image" if cost.were_learned else _counted(cost.images, "other image")
     lines = [
-        f"against float32, on {_counted(cost.images, f'{which} image')}: Dice {cost.dice:.4f}, "
+        f"against float32, on {which}: Dice {cost.dice:.4f}, "
         f"{cost.differing:.3%} of the pixels differ"
         + ("" if cost.ap50 is None else f", AP50 of the objects {cost.ap50:.4f}")
     ]
