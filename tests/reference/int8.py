@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -34,14 +33,13 @@ def weights(weight: NDArray[np.float32], channels: int) -> Tensor:
     return torch.movedim(rounded, 0, channels)
 
 
-def probabilities(
-    network: FoldedNetwork, ranges: Mapping[str, tuple[float, float]], tile: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """A tile (C, *tile) to probabilities (classes, *output), by the ranges of a network that is matched."""
+def probabilities(network: FoldedNetwork, tile: NDArray[np.float32]) -> NDArray[np.float64]:
+    """A tile (C, *tile) to probabilities (classes, *output), of a network that is matched and corrected."""
+    assert network.calibration is not None
     first = (*network.down, network.bottom)[0][0]
 
     def rounded(x: Tensor, name: str) -> Tensor:
-        return to_levels(x, *ranges[name], 256)
+        return to_levels(x, *network.calibration.ranges[name], 256)
 
     def active(x: Tensor) -> Tensor:
         return functional.leaky_relu(x, network.leak)

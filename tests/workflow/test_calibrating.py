@@ -47,6 +47,7 @@ def test_the_new_model_is_the_old_one_and_ranges(made: Calibrated, run: Path) ->
     assert header.calibration == made.calibration
     assert replace(header, calibration=None) == read_header(old)
     assert len(made.calibration.ranges) == 6 + 1  # depth 1: two of each level, and one that comes up
+    assert len(made.calibration.means) == 6 + 1  # the same without the first, and the head
 
 
 def test_every_third_image_is_compared(made: Calibrated) -> None:

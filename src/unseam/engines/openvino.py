@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseam.engines.engine import Encode, Run
-from unseam.engines.quantised import matched, quantise
+from unseam.engines.quantised import corrected, matched, quantise
 from unseam.model.folded import Convolution, FoldedNetwork, crop_margins
 
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
@@ -90,10 +90,9 @@ def graph(network: FoldedNetwork, tile: Sequence[int]) -> Any:
 
 def quantised_graph(network: FoldedNetwork, tile: Sequence[int]) -> Any:
     """The same in int8, of a network that is calibrated; see `unseam.engines.quantised`."""
-    assert network.ranges is not None  # `choose` refuses it
-    same, ranges = matched(network, network.ranges)
+    same = corrected(matched(network))
     model = graph(same, tile)
-    quantise(load_openvino().opset13, model, same, ranges)
+    quantise(load_openvino().opset13, model, same)
     return model
 
 

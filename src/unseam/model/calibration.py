@@ -9,21 +9,20 @@ from typing import Any
 
 from unseam.errors import ConfigError
 
-Ranges = Mapping[str, tuple[float, float]]
-"""Smallest and largest value that a layer makes, by its name, as "down.0.1", "up.3" or "bottom.0"."""
-
 
 @dataclass(frozen=True)
 class Calibration:
-    """Ranges of the values between the layers, and what they were seen on.
+    """How large the values between the layers are; layers have their names, as "down.0.1", "up.3" or "head".
 
     Attributes
     ----------
-    ranges : of every layer but the last, whose values are not rounded.
-    images : names of the images.
+    ranges : smallest and largest value that a layer makes, 0 within; of every layer but the last.
+    means : of each channel that a layer reads; of every layer but the first.
+    images : names of the images that they were seen on.
     """
 
-    ranges: Ranges
+    ranges: Mapping[str, tuple[float, float]]
+    means: Mapping[str, tuple[float, ...]]
     images: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -31,11 +30,12 @@ class Calibration:
             if not (math.isfinite(low) and math.isfinite(high) and low < high):
                 raise ConfigError(
                     f"{name} has the range {low:g} to {high:g}; expected finite numbers, the first below the "
-                    "second: calibrate the model on images that are not empty"
+                    "second: calibrate the model again"
                 )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Calibration:
         """What the header of a model file holds of it."""
         ranges = {name: (float(low), float(high)) for name, (low, high) in values["ranges"].items()}
-        return cls(ranges, tuple(values["images"]))
+        means = {name: tuple(map(float, channels)) for name, channels in values["means"].items()}
+        return cls(ranges, means, tuple(values["images"]))

@@ -41,8 +41,7 @@ def load_folded(path: Path) -> tuple[FoldedNetwork, ModelHeader]:
         raise ModelFileError(f"{path} describes a network that cannot be built: {error}") from error
     if wrong:
         raise ModelFileError(f"{path} has weights that do not fit its own description: {wrong}")
-    ranges = header.calibration.ranges if header.calibration else None
-    return replace(fold(header.network, arrays), ranges=ranges), header
+    return replace(fold(header.network, arrays), calibration=header.calibration), header
 
 
 def file_digest(path: Path) -> str:

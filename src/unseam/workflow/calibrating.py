@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from unseam.decisions import to_labels
 from unseam.engines.bits import with_rule
+from unseam.engines.calibrating import calibrate
 from unseam.engines.network import EngineNetwork
-from unseam.engines.ranges import value_ranges
 from unseam.errors import InputError
 from unseam.io.atomic import refuse_existing
 from unseam.io.images import list_images, read_image, stem
@@ -141,10 +141,10 @@ def calibrate_model(
     learned, scored = _divided(pictures)
     tiles = list(_tiles(exact, learned))
     listener.say(f"calibrating on {_counted(len(tiles), 'tile')} of {_counted(len(learned), 'image')}")
-    ranges = value_ranges(network.folded, tiles, threads=network.threads)
-    calibration = Calibration(ranges, tuple(dict.fromkeys(picture.name for picture in learned)))
+    names = tuple(dict.fromkeys(picture.name for picture in learned))
+    calibration = calibrate(network.folded, tiles, images=names, threads=network.threads)
     rounded = EngineNetwork(
-        replace(network.folded, ranges=ranges), network.engine, "int8", threads=threads_wanted()
+        replace(network.folded, calibration=calibration), network.engine, "int8", threads=threads_wanted()
     )
     in_int8 = replace(exact, network=with_rule(rounded))
     cost = _cost(exact, in_int8, scored, listener, were_learned=scored is learned)

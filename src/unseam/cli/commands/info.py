@@ -35,7 +35,9 @@ def run(options: Namespace) -> int:
     header = read_header(find_model(options.model))
     if options.json:
         guard = asdict(header.guard) if header.guard else None
-        print(json.dumps({**asdict(header), "guard": _counts(guard)}, indent=2))
+        print(
+            json.dumps({**asdict(header), "guard": _counts(guard), "calibration": _names(header)}, indent=2)
+        )
         return 0
     network = {key: value for key, value in asdict(header.network).items() if value is not None}
     print(f"task           {header.task}{': ' if header.segments else ''}{header.segments}")
@@ -73,6 +75,11 @@ def _counts(guard: dict[str, Any] | None) -> dict[str, Any] | None:
     if guard is None:
         return None
     return {**guard, "groups": {name: {"limit": group["limit"]} for name, group in guard["groups"].items()}}
+
+
+def _names(header: ModelHeader) -> dict[str, Any] | None:
+    """Of what int8 takes the images, without the numbers of every channel."""
+    return {"images": header.calibration.images} if header.calibration else None
 
 
 def _statistics(header: ModelHeader) -> str:
