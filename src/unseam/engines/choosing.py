@@ -10,13 +10,14 @@ from unseam.engines.bits import with_rule
 from unseam.engines.engine import Engine
 from unseam.engines.known import engine_of
 from unseam.engines.network import EngineNetwork
+from unseam.engines.quantised import NOT_CALIBRATED
 from unseam.errors import ConfigError, InputError, MissingExtraError, UnseamError
 from unseam.model.folded import FoldedNetwork
 from unseam.processor import multiplies_bfloat16
 
 AUTO = "auto"
 ENGINES = (AUTO, "openvino", "onnx", "torch")
-PRECISIONS = (AUTO, "float32", "bfloat16")
+PRECISIONS = (AUTO, "float32", "bfloat16", "int8")
 BY_SPEED = ("openvino", "torch", "onnx")
 """On a processor, the fastest first; on a GPU there is PyTorch alone."""
 _INSTEAD: WeakKeyDictionary[EngineNetwork, EngineNetwork] = WeakKeyDictionary()
@@ -69,6 +70,8 @@ def choices(engine: str = AUTO, precision: str = AUTO, *, device: str = "cpu") -
         raise InputError(
             f"engine {engine} runs on the processor, and device {device} was asked for; give one of them"
         )
+    if precision == "int8" and engine == AUTO:
+        engine = "openvino"  # which alone computes in it
     names = BY_SPEED if device == "cpu" else ("torch",)
     installed = [one for one in (engine_of(name, device) for name in names) if one.is_installed]
     if engine != AUTO:
@@ -90,9 +93,13 @@ def choose(
 
     Raises
     ------
+    InputError
+        If int8 is wanted and the network is not calibrated for it.
     UnseamError
         If none does.
     """
+    if options[0].precision == "int8" and folded.calibration is None:
+        raise InputError(NOT_CALIBRATED)
     failures: list[str] = []
     for choice in options:
         network = EngineNetwork(folded, choice.engine, choice.precision, threads, digest=digest)

@@ -1,0 +1,83 @@
+"""How large the values between the layers become on tiles, which int8 takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseam.engines.openvino import compiled_graph, graph, load_openvino
+from unseam.engines.quantised import layers_of, nodes_of, values
+from unseam.model.calibration import Calibration
+from unseam.model.folded import FoldedNetwork
+
+LEAST = 1e-6
+"""Width of a range that would have none, as of a layer that gives 0 everywhere."""
+DIGITS = 5
+"""Of the numbers that are kept."""
+
+
+def calibrate(
+    network: FoldedNetwork,
+    tiles: Sequence[NDArray[np.float32]],
+    *,
+    images: tuple[str, ...] = (),
+    threads: int = 0,
+) -> Calibration:
+    """What the layers of a network make of tiles, in float32.
+
+    Parameters
+    ----------
+    network : FoldedNetwork
+    tiles : sequence of ndarray, (C, *tile)
+        Scaled, of sizes that are valid; few different ones, as each is compiled for.
+    images : names of those that they are from.
+    threads : int
+        0 for as many as OpenVINO takes by itself.
+    """
+    compiled: dict[tuple[int, ...], Any] = {}
+    limits: dict[str, tuple[float, float]] = {}
+    sums: dict[str, NDArray[np.float64]] = {}
+    for tile in tiles:
+        if tile.shape not in compiled:
+            compiled[tile.shape] = compiled_graph(_watched(network, tile.shape[1:]), "float32", threads)
+        for name, found in _seen(compiled[tile.shape], tile).items():
+            kind, layer = name.split(" ")
+            if kind == "mean":
+                sums[layer] = sums.get(layer, 0) + found.astype(np.float64)
+            else:
+                low, high = limits.get(layer, (0.0, 0.0))
+                limits[layer] = min(low, float(found.min())), max(high, float(found.max()))
+    return Calibration(
+        {layer: (_short(low), _short(max(high, low + LEAST))) for layer, (low, high) in limits.items()},
+        {layer: tuple(map(_short, total / len(tiles))) for layer, total in sums.items()},
+        images,
+    )
+
+
+def _watched(network: FoldedNetwork, tile: tuple[int, ...]) -> Any:
+    """The graph with the smallest, the largest and the mean values of its layers as further outputs."""
+    ops, model = load_openvino().opset13, graph(network, tile)
+    nodes, spatial = nodes_of(model), list(range(2, 2 + len(tile)))
+    ends = []
+    for name, value in values(nodes, network):
+        for kind, reduce in (("low", ops.reduce_min), ("high", ops.reduce_max)):
+            ends.append(reduce(value, spatial, name=f"{kind} {name}"))
+    for name, _, _ in layers_of(network)[1:]:
+        ends.append(ops.reduce_mean(nodes[name].input_value(0), spatial, name=f"mean {name}"))
+    for end, output in zip(ends, model.add_outputs([end.output(0) for end in ends]), strict=True):
+        output.get_tensor().set_names({end.get_friendly_name()})
+    return model
+
+
+def _seen(compiled: Any, tile: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
+    """What the further outputs give of a tile, a number of each channel, by their names."""
+    found = compiled([np.ascontiguousarray(tile)[None]])
+    return {next(iter(output.get_names())): found[output][0] for output in compiled.outputs[1:]}
+
+
+def _short(number: float) -> float:
+    """A number with as many digits as are kept."""
+    return float(f"{number:.{DIGITS}g}")
