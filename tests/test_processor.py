@@ -42,11 +42,25 @@ def test_a_processor_with_bfloat16(cpuinfo: Callable[[str | None], None]) -> Non
 
 def test_processors_without(cpuinfo: Callable[[str | None], None]) -> None:
     cpuinfo(XEON.replace("amx_bf16", "avx512_vnni"))
-    assert not multiplies_bfloat16()
-    cpuinfo("processor : 0\nFeatures : fp asimd bf16\n")
-    assert not multiplies_bfloat16() and processor.processor().endswith("(asimd)")
+    assert multiplies_bfloat16() is False
+
+
+ONE_ARM = (
+    "processor : 0\nFeatures : fp asimd bf16\nCPU implementer : 0x41\nCPU variant : 0x1\nCPU part : 0xd40\n"
+)
+
+
+def test_where_it_is_not_known(cpuinfo: Callable[[str | None], None]) -> None:
+    """No claim on ARM, whose cores are told apart by numbers, nor where the system says nothing."""
+    cpuinfo(ONE_ARM)
+    assert multiplies_bfloat16() is None
+    one = processor.processor()
+    assert one == "CPU implementer 0x41, CPU part 0xd40, CPU variant 0x1 (asimd bf16)"
+    cpuinfo(ONE_ARM.replace("0xd40", "0xd4f"))
+    assert processor.processor() != one
     cpuinfo(None)
-    assert not multiplies_bfloat16() and processor.processor().endswith("()")
+    assert multiplies_bfloat16() is None
+    assert processor.processor().endswith(" (instructions are not known on this system)")
 
 
 @pytest.mark.parametrize(("text", "threads"), [("3", 3), ("4,2", 4), ("", 0), ("many", 0)])

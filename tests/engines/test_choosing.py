@@ -12,19 +12,15 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from tests.engines.fakes import fake, faked, run_by
-from tests.tiny import samples, trained_run, untrained
+from tests.engines.fakes import fake
+from tests.tiny import trained_run, untrained
 
 from unseam.cli import options
-from unseam.engines import Engine, EngineNetwork, agreement, choosing
-from unseam.engines.agreement import COMPARED, Agreement, _rounded_up, compare, compared_size, known_agreement
+from unseam.engines import Engine, EngineNetwork, choosing
 from unseam.engines.choosing import Choice, choices, choose, faster
 from unseam.engines.known import OPENVINO, engine_of, torch_on
 from unseam.errors import ConfigError, InputError, MissingExtraError, UnseamError
-from unseam.io.source import array_source
-from unseam.prediction import Model, load_model
-from unseam.workflow.agreeing import Agreed, engine_line
-from unseam.workflow.listener import Listener
+from unseam.prediction import load_model
 
 Array = NDArray[Any]
 
@@ -76,6 +72,16 @@ def test_without_openvino_or_bfloat16(installed: Callable[..., None]) -> None:
     assert found[0].why_precision == "the processor has no native bfloat16"
     assert found[1].why_precision == "ONNX Runtime computes in it"
     assert faster(found[0]) == "OpenVINO predicts faster on a processor: pip install 'unseam[openvino]'"
+
+
+def test_where_bfloat16_is_not_known_it_is_not_denied(
+    installed: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed("torch")
+    monkeypatch.setattr(choosing, "multiplies_bfloat16", lambda: None)
+    (found,) = choices()
+    assert found.precision == "float32"
+    assert found.why_precision == "whether the processor multiplies bfloat16 is not known on this system"
 
 
 @pytest.mark.usefixtures("native")
@@ -140,7 +146,7 @@ def test_what_there_is_not() -> None:
     with pytest.raises(InputError, match="engine onnx runs on the processor, and device cuda was asked for"):
         choices("onnx", device="cuda")
     if engine_of("onnx").is_installed:
-        words = "precision bfloat16 was asked for and ONNX Runtime computes in float32 here"
+        words = "precision bfloat16 was asked for and ONNX Runtime computes in float32 alone; choose another"
         with pytest.raises(ConfigError, match=words):
             choices("onnx", "bfloat16")
 
@@ -165,103 +171,7 @@ def test_an_engine_that_fails_is_replaced_and_told() -> None:
         choose(untrained().own.folded, some[:1])
 
 
-# Agreement
-
-
-def test_agreement_by_hand() -> None:
-    found, expected = np.float32([[[0.9, 0.6]], [[0.1, 0.4]]]), np.float32([[[0.8, 0.4]], [[0.2, 0.6]]])
-    seen = agreement._compared(found, expected, "bfloat16")
-    assert (seen.largest, seen.mean) == (pytest.approx(0.2), pytest.approx(0.15))
-    assert seen.otherwise == 0.5 and not seen.is_good
-    assert str(seen) == "probabilities within 0.2 of float32 on the first tile"
-    assert seen.in_full.endswith("0.15 on average, and 50.00% of pixels are of another class")
-
-
-@pytest.mark.parametrize(
-    ("numbers", "good"),
-    [
-        ((9e-4, 5e-5, 0.0, "float32"), True),
-        ((2e-3, 5e-5, 0.0, "float32"), False),
-        ((0.06, 2e-3, 3e-3, "bfloat16"), True),
-        ((0.06, 0.03, 3e-3, "bfloat16"), False),
-        ((0.06, 2e-3, 0.03, "bfloat16"), False),
-        ((float("nan"), 0.0, 0.0, "bfloat16"), False),
-    ],
-)
-def test_bounds(numbers: tuple[float, float, float, str], good: bool) -> None:
-    assert Agreement(*numbers).is_good is good
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [(0.0213, "0.03"), (3.1e-7, "4e-07"), (0.0, "0"), (0.02, "0.02"), (float("nan"), "nan")],
-)
-def test_differences_are_rounded_up(value: float, words: str) -> None:
-    assert _rounded_up(value) == words
-
-
-def test_the_middle_of_a_tile_is_compared_with_pytorch() -> None:
-    """PyTorch through another door agrees to the last digits, whichever tile it is asked for."""
-    model = untrained()
-    other = run_by(model, replace(torch_on("cpu"), name="other"), "float32")
-    for shapes in ((), ((200, 300),)):
-        network = other.own.with_rule(replace(other.own.rule, shapes=shapes))
-        size = network.geometry.input_for(compared_size(network))
-        tile = np.random.default_rng(0).normal(size=(1, *size)).astype(np.float32)
-        assert compare(network, tile).largest < 1e-5
-        wrong = replace(network, engine=fake())
-        assert compare(wrong, tile).largest > 1e-3
-    assert compared_size(other.own) == (COMPARED[2],) * 2
-
-
-def test_what_was_found_is_remembered_where_pytorch_is_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = replace(faked().own, digest="this model")
-    assert known_agreement(network) is None
-    tile = np.zeros((1, *network.geometry.input_for(compared_size(network))), np.float32)
-    seen = compare(network, tile)
-    assert known_agreement(network) is seen
-    again = replace(network)  # as it is loaded another day
-    assert known_agreement(again) is None  # PyTorch can be asked anew
-    monkeypatch.delitem(sys.modules, "torch")
-    assert known_agreement(again) == seen
-    assert known_agreement(replace(network, precision="float32")) is None
-    assert known_agreement(replace(network, digest="")) is None
-
-
-def wrongly(model: Model, wrong: float) -> Model:
-    """The model run by an engine that adds to each probability."""
-    plain = torch_on("cpu")
-
-    def compile_tile(*of: Any, **how: Any) -> Any:
-        run = plain.compile_tile(*of, **how)
-        return lambda x: run(x) + np.float32(wrong)
-
-    return run_by(model, replace(plain, name="openvino", title="Wrong", compile_tile=compile_tile), "float32")
-
-
-def test_an_engine_that_disagrees_is_replaced_and_told(tmp_path_factory: pytest.TempPathFactory) -> None:
-    model = load_model(trained_run(tmp_path_factory), device="cpu", engine="torch")
-    image, said = samples(1, size=120, seed=9)[0].image, list[str]()
-    expected = model.predict(image)
-    wrong = wrongly(model, 0.01)
-    np.testing.assert_allclose(wrong.predict(image).probabilities, expected.probabilities, atol=1e-5)
-    source = array_source(image)
-    agreed = Agreed(wrong, Listener(said.append))
-    found = agreed.on(source)
-    assert agreed.on(source) is found and found.own.engine.title != "Wrong"
-    assert said[0].startswith(f"Wrong {torch.__version__}, float32 disagrees with PyTorch in float32 (probab")
-    assert said[0].endswith(" is taken") and said[1] == engine_line(found) and len(said) == 2
-    assert wrong.agreeing(source).network is wrong.agreeing(source).network  # chosen once
-    near = wrongly(model, 5e-5).agreeing(source)
-    assert near.own.engine.title == "Wrong" and near.agreement is not None
-    assert engine_line(near).endswith("; probabilities within 6e-05 of float32 on the first tile")
-
-
-def test_pytorch_in_float32_is_not_compared_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unseam.prediction.model.compare", lambda *_: pytest.fail("it is the same"))
-    model = untrained()
-    assert model.agreeing(array_source(np.zeros((1, 9, 9)))) is model
-    assert engine_line(model) == f"engine: PyTorch {torch.__version__}, float32"
+# Options
 
 
 def test_options_reach_the_engine(tmp_path_factory: pytest.TempPathFactory) -> None:

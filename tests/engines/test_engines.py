@@ -24,6 +24,7 @@ from unseam.engines.known import engine_of, torch_on
 from unseam.engines.network import KEPT
 from unseam.errors import ShapeError
 from unseam.io.images import write_tiff
+from unseam.io.remembered import OWN
 from unseam.model.unet import UNet
 from unseam.prediction import Model, load_model
 from unseam.processor import multiplies_bfloat16
@@ -115,9 +116,7 @@ def test_moments_are_those_of_each_level(name: str, engine: str) -> None:
 def test_threads_change_no_bit_that_matters(engine: str) -> None:
     of = model(FLAT | {"base_width": 8})
     (x,) = tiles(of.network.geometry, 1, seed=4, count=1)
-    before = torch.get_num_threads()
     one, two = (replace(by(of, engine), threads=n).probabilities(x) for n in (1, 2))
-    torch.set_num_threads(before)
     np.testing.assert_allclose(one, two, atol=1e-6)
 
 
@@ -194,9 +193,12 @@ def test_small_tiles_do_differ_in_bfloat16_and_the_rule_knows() -> None:
 
 @pytest.mark.skipif("openvino" not in NAMES, reason="OpenVINO is not installed")
 @pytest.mark.parametrize("out", ["out", "out.zarr"])
-def test_predicting_leaves_pytorch_out(tmp_path: Path, out: str, tmp_path_factory: Any) -> None:
+def test_predicting_leaves_pytorch_out(
+    tmp_path: Path, out: str, tmp_path_factory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From the second time on: the first time that a model is used it is compared with PyTorch."""
     run = trained_run(tmp_path_factory)
+    monkeypatch.setenv(OWN, str(tmp_path / "cache"))
     images, _ = write_set(tmp_path, samples(1))
     arguments = ["predict", str(run), str(images), "--engine", "openvino", "--overwrite", "--out"]
     code = (
@@ -208,5 +210,6 @@ def test_predicting_leaves_pytorch_out(tmp_path: Path, out: str, tmp_path_factor
         command = [sys.executable, "-W", "error", "-c", code, *arguments, str(tmp_path / out)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         said.append(done.stdout.splitlines()[-1])
-        assert "engine: OpenVINO" in done.stderr and "of float32 on the first tile" in done.stderr
+        assert "engine: OpenVINO" in done.stderr
+        assert f"of float32 {'when it was compared' if len(said) > 1 else 'on the first tile'}" in done.stderr
     assert said[1] == "0 ['openvino']"

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,18 @@ def test_an_engine_of_another_version_is_refused() -> None:
     with pytest.raises(InputError, match=words):
         refuse_other_versions(runner.versions, versions_of(runner), "worker 7")
     assert versions_of(Runner()) == {}
+
+
+def test_a_package_that_is_missing_is_a_version_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = worker.version
+
+    def without(name: str) -> str:
+        if name == "torch":
+            raise PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(worker, "version", without)
+    assert worker.surroundings().versions["torch"] == "not installed"
 
 
 def test_each_error_survives_the_trip(model: Model, cells: ImageSpec, two: Cluster, tmp_path: Path) -> None:

@@ -249,6 +249,29 @@ def test_another_command_is_refused_and_told_what_differs(
     assert done.resumed == 0
 
 
+@pytest.mark.parametrize(("precision", "refused"), [("float32", False), ("bfloat16", True)])
+def test_another_processor_goes_on_in_float32_alone(
+    model: Model,
+    cells: ImageSpec,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: str,
+    refused: bool,
+) -> None:
+    """In bfloat16 the processor decides by far more than rounding which kernels are taken."""
+    assert model.path is not None
+    of = load_model(model.path, device="cpu", engine="torch", precision=precision)
+    wanted = Wanted(tmp_path / "out.zarr", block=64)
+    with pytest.raises(OutputError):
+        stream(of, model.path, cells, wanted, executor=Failing(2, "predict_block"))
+    monkeypatch.setattr("unseam.prediction.runner.processor", lambda: "a Z80")
+    if refused:
+        with pytest.raises(OutputExistsError, match=r"processor was .* and is a Z80"):
+            stream(of, model.path, cells, wanted)
+    else:
+        assert stream(of, model.path, cells, wanted).resumed > 0
+
+
 def test_work_whose_manifest_is_damaged_is_refused(model: Model, cells: ImageSpec, tmp_path: Path) -> None:
     out = tmp_path / "out.zarr"
     work_folder(out).mkdir()

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-import torch
 import zarr
 from PIL import Image as PillowImage
 from tests.tiny import samples, trained_run, untrained, write_set
 
+from unseam.engines.engine import telling_memory
+from unseam.engines.torch import NO_MEMORY
 from unseam.errors import (
     ConfigError,
     FileReadError,
@@ -220,22 +221,16 @@ def test_too_little_memory_for_an_image_is_told(
     assert "is too large for the free memory; close other programs" in str(outcome.error)
 
 
-@pytest.mark.parametrize(
-    "failure",
-    [
-        torch.OutOfMemoryError("CUDA out of memory."),
-        RuntimeError("[enforce fail at alloc_cpu.cpp:121] . DefaultCPUAllocator: can't allocate memory"),
-    ],
-)
-def test_memory_that_pytorch_lacks_for_one_image_stops_no_other(
-    model: Model, cell: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: RuntimeError
+def test_memory_that_an_engine_lacks_for_one_image_stops_no_other(
+    model: Model, cell: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_png(cell.parent / "b.png", np.zeros((20, 20), np.uint8))
     predicted = Model.predict
 
     def fail(self: Model, image: Any, **options: Any) -> Any:
         if image.shape[-1] == 20:
-            raise failure
+            with telling_memory(*NO_MEMORY):
+                raise RuntimeError("[enforce fail at alloc_cpu.cpp:121] . DefaultCPUAllocator: not enough")
         return predicted(self, image, **options)
 
     monkeypatch.setattr(Model, "predict", fail)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from unseam.engines.bits import with_rule
-from unseam.engines.engine import Engine
+from unseam.engines.engine import Engine, first_line
 from unseam.engines.known import engine_of
 from unseam.engines.network import EngineNetwork
 from unseam.engines.quantised import NOT_CALIBRATED
@@ -106,7 +106,9 @@ def choose(
         try:
             return Chosen(with_rule(network), tuple(failures))
         except Exception as error:  # of another package, with classes of its own
-            failures.append(f"{choice} cannot run this network ({_first(error)}): the next engine is taken")
+            failures.append(
+                f"{choice} cannot run this network ({first_line(error)}): the next engine is taken"
+            )
     raise UnseamError(f"no engine runs this network: {'; '.join(failures) or 'none is installed'}")
 
 
@@ -160,6 +162,8 @@ def _precisions(engine: Engine, precision: str, device: str) -> Iterator[tuple[s
     elif multiplies_bfloat16():
         yield "bfloat16", "the processor multiplies it natively"
         yield "float32", "the next"
+    elif multiplies_bfloat16() is None:
+        yield "float32", "whether the processor multiplies bfloat16 is not known on this system"
     else:
         yield "float32", "the processor has no native bfloat16"
 
@@ -174,12 +178,8 @@ def _refuse_missing(engine: Engine) -> None:
 
 def _refuse_precision(engine: Engine, precision: str) -> None:
     if precision not in (AUTO, *engine.precisions):
+        computed = " or ".join(kind for kind in PRECISIONS if kind in engine.precisions)
         raise ConfigError(
-            f"precision {precision} was asked for and {engine.title} computes in "
-            f"{', '.join(engine.precisions)} here; choose another engine or precision"
+            f"precision {precision} was asked for and {engine.title} computes in {computed} alone; choose "
+            "another engine or precision"
         )
-
-
-def _first(error: Exception) -> str:
-    """What an error says, in one line."""
-    return " ".join(str(error).split())[:160] or type(error).__name__

@@ -29,7 +29,7 @@ ONNX = Engine(
 
 
 TORCH_PRECISIONS = ("float32", "bfloat16", "float64")
-"""As `unseam.engines.torch` has them; the last is for `unseam verify`."""
+"""By PyTorch's names of its types; the last is for `unseam verify`."""
 
 
 def torch_on(device: str) -> Engine:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from unseam.engines.engine import Encode, Engine, Run
 from unseam.geometry import Geometry
 from unseam.model.folded import FoldedNetwork
+from unseam.processor import processor
 from unseam.tile_rule import ANY_TILE, TileRule
 
 KEPT = 4
@@ -88,6 +90,14 @@ class EngineNetwork:
     def geometry(self) -> Geometry:
         """Sizes of its tiles."""
         return self.folded.geometry
+
+    @property
+    def key(self) -> str:
+        """What decides its bits, under which is remembered what was found out; "" where it has no file."""
+        if not self.digest:
+            return ""
+        made = f"{self}, {self.threads or 'all'} threads, unseam {version('unseam')}"
+        return f"{self.digest} | {made} | {processor()}"
 
     @property
     def is_local(self) -> bool:

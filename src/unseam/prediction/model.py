@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,19 +13,19 @@ from numpy.typing import NDArray
 
 from unseam.config import Config
 from unseam.decisions import to_labels
-from unseam.engines.agreement import Agreement, compare, is_reference, known_agreement
-from unseam.engines.choosing import instead
-from unseam.engines.combined import CombinedNetwork, members_of, together
+from unseam.engines.agreement import Agreement, is_reference
+from unseam.engines.combined import members_of, together
 from unseam.engines.network import EngineNetwork
 from unseam.engines.pace import paced
-from unseam.errors import InputError, ShapeError
+from unseam.errors import EngineWarning, InputError, ShapeError
 from unseam.guard.correction import NONE, Correction
 from unseam.io.source import Source, array_source
 from unseam.model.header import ModelHeader
 from unseam.normalize import MapParts
+from unseam.prediction.agreeing import agree
 from unseam.prediction.diameter import Sized, check_diameter, find_size, is_found, zoom_of
 from unseam.prediction.guarding import judge
-from unseam.prediction.region import Prepared, network_shape, predict_region, prepare, sample_tile, whole_of
+from unseam.prediction.region import Prepared, network_shape, predict_region, prepare, whole_of
 from unseam.prediction.runner import Runner, runner_of
 from unseam.prediction.segmentation import Segmentation
 from unseam.prediction.tiles import TTA, Network, fits_memory, plan_image, symmetries, tile_function
@@ -106,8 +107,8 @@ class Model:
         """The model with an engine that gives what PyTorch gives in float32, seen on a tile of an image.
 
         The first time that a model is used on a machine, a tile of the middle of the image is compared; later
-        what came of it is remembered, see `unseam.engines.agreement`. An engine that disagrees is replaced by
-        another, and `notes` say so.
+        what came of it is remembered, see `unseam.engines.agreement`; after a blank tile the next image is
+        compared as well. An engine that disagrees or fails is replaced by another, and `notes` say so.
 
         Raises
         ------
@@ -115,22 +116,24 @@ class Model:
             If axes or channels do not fit the model, or the image is empty.
         InputError
             If a pixel is NaN or infinite.
+        UnseamError
+            If no engine is left.
         """
-        if isinstance(self.network, CombinedNetwork) and self.agreement is None:
-            return self._all_agreeing(self.network, image)
-        if self.agreement is not None or not isinstance(self.network, EngineNetwork):
-            return self
-        if is_reference(self.network):
+        nets = members_of(self.network)
+        is_seen = self.agreement is not None and not self.agreement.is_blank
+        if is_seen or all(map(is_reference, nets)):
             return self
         self.check_channels(image)
-        found = known_agreement(self.network)
-        if found is None:
-            found = compare(self.network, sample_tile(self.network, self.header, image))
-        if found.is_good:
-            return replace(self, agreement=found)
-        other = instead(self.network)
-        note = f"{self.engine} disagrees with PyTorch in float32 ({found.in_full}); {other} is taken"
-        return replace(self, network=other, notes=(*self.notes, note)).agreeing(image)
+        seen = agree(nets, self.header, image)
+        notes = (*self.notes, *seen.notes)
+        return replace(self, network=together(seen.networks), agreement=seen.agreement, notes=notes)
+
+    def _agreeing(self, image: Source) -> Model:
+        """As `agreeing`; a program that calls `predict` is warned of what else `notes` say alone."""
+        model = self.agreeing(image)
+        for note in model.notes[len(self.notes) :]:
+            warnings.warn(note, EngineWarning, stacklevel=3)
+        return model
 
     def paced(self, shape: Sequence[int], memory: float | None = None) -> Model:
         """The model, of which it is known how fast tiles of several sizes are on this machine.
@@ -141,18 +144,6 @@ class Model:
         if not isinstance(self.network, EngineNetwork):
             return self
         return replace(self, network=paced(self.network, shape, fits_memory(self.network, memory)))
-
-    def _all_agreeing(self, network: CombinedNetwork, image: Source) -> Model:
-        """As `agreeing`, of each network that is averaged; the agreement is the least of theirs."""
-        each = [replace(self, network=net, notes=(), members=()).agreeing(image) for net in network.members]
-        found = [one.agreement for one in each if one.agreement is not None]
-        notes = dict.fromkeys((*self.notes, *(note for one in each for note in one.notes)))
-        return replace(
-            self,
-            network=together([one.own for one in each]),
-            agreement=max(found, key=lambda one: one.largest, default=None),
-            notes=tuple(notes),
-        )
 
     def predict(
         self,
@@ -204,7 +195,7 @@ class Model:
         channels = self._with_channels(np.asarray(image))
         size = tuple(float(s) for s in spacing) if spacing else None
         source = correction.apply(array_source(channels, spacing=size))
-        model = self.agreeing(source)
+        model = self._agreeing(source)
         sized = Sized(correction.zoom or zoom)
         if sized.zoom is None:
             sized = model.sized(source, diameter, rescale=rescale, tta=tta, on_tile=on_tile)
@@ -295,7 +286,9 @@ class Model:
         on_tile: Callable[[int, int], None] | None = None,
     ) -> NDArray[np.float32]:
         """Softmax over the classes: (C, *spatial) to (classes, *spatial), up to rounding of float32."""
-        model = self.paced(image.shape[1:]) if tile == "auto" else self
+        model = self._agreeing(array_source(image))
+        if tile == "auto":
+            model = model.paced(image.shape[1:])
         function = model.tile_function(tta)
         plan = plan_image(image.shape[1:], model.network, tile=tile)
         scaled = array_source(self.header.normalization(image))

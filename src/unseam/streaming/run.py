@@ -175,11 +175,16 @@ class _Run:
             "option": options | {"save": sorted(wanted.save)},
             "correction": asdict(wanted.correction),
             "version of": {"unseam": version("unseam"), "numpy": np.__version__},
-            "processor": platform.machine(),
+            "processor": self._processor(),
             "device": self.model.device,
             "engine": self.model.engine,
             "tiles": {"least": self.model.network.rule.least, "exact": self.model.network.rule.is_exact},
         }
+
+    def _processor(self) -> str:
+        """What decides the bits: in low precision more of the processor than in float32."""
+        told = (runner.versions.get("processor") for runner in self.model.runners)
+        return next(filter(None, told), platform.machine())
 
     def _plan(self, decided: Mapping[str, Any] | None) -> StreamPlan:
         """The plan; of work gone on with the same blocks and tiles, whatever memory is free today."""

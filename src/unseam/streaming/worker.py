@@ -7,7 +7,7 @@ import platform
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -44,13 +44,20 @@ def surroundings() -> Surroundings:
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     versions = {
         "unseam": version("unseam"),
-        "torch": version("torch"),
+        "torch": _version_of("torch"),
         "numpy": np.__version__,
         "distributed": version("distributed"),
         "Python": ".".join(platform.python_version_tuple()[:2]),
         "processor": platform.machine(),
     }
     return Surroundings(f"{platform.node()} {cores}", CPU_COUNT, versions)
+
+
+def _version_of(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # of a build under another name, or of none
+        return "not installed"
 
 
 def versions_of(runner: Runner) -> dict[str, str]:

@@ -70,7 +70,7 @@ class Losses:
             self._waiting.clear()
 
     def mean(self) -> float:
-        """The mean of what has been looked at; as it was before, if that is nothing."""
+        """The mean of what has been looked at; as it was before, if that is nothing; at first NaN."""
         if self._values:
             self._mean = sum(self._values) / len(self._values)
         return self._mean

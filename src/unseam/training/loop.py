@@ -33,7 +33,8 @@ class Progress:
     ----------
     step : steps done.
     fraction : share of the run done, 0 to 1.
-    loss : mean since the last row of the history; on a GPU as it was when the last row was written.
+    loss : mean since the last row of the history; on a GPU as it was when the last row was written, and NaN
+        before the first.
     score : the last validation score, or None.
     seconds_left : estimated.
     """
@@ -139,7 +140,7 @@ def train_step(
     FailedElsewhereError
         If the loss of another rank is not finite.
     TrainingError
-        If the loss or the gradient is not finite; the weights are as they were.
+        If the loss or the gradient is not finite; the weights are as they were, but for the average of them.
     """
     outcome = take_step(state, batch, rate, config, low_precision=low_precision, world=world)
     return finite_losses([outcome], state, lambda _: batch)[0]
@@ -150,7 +151,9 @@ def take_step(
 ) -> Outcome:
     """One step of the optimiser, which changes no weight if the loss or the gradient is not finite.
 
-    Nothing is read from the device, so that the next step can be prepared while it computes.
+    Nothing is read from the device, so that the next step can be prepared while it computes. The averaged
+    weights move all the same, and batch norm has counted the batch: the run ends when the loss is looked at,
+    which is before anything is kept.
     """
     net, device = state.net, batch.image.device
     for group in state.optimizer.param_groups:

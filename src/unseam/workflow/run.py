@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -74,11 +75,14 @@ class Run:
 
     def tell(self, progress: Progress, measure: str, log: Any) -> None:
         """Pass progress on to the listener, and to TensorBoard where it is wanted."""
+        is_known = math.isfinite(progress.loss)
+        loss_text = f", loss {progress.loss:.3f}" if is_known else ""
         score_text = "" if progress.score is None else f", held-out {measure} {progress.score:.3f}"
-        detail = f"iteration {progress.step}, loss {progress.loss:.3f}{score_text}"
+        detail = f"iteration {progress.step}{loss_text}{score_text}"
         self.listener.step(Step("training", progress.fraction, detail, progress.seconds_left))
         if log is not None:
-            log.add_scalar("loss", progress.loss, progress.step)
+            if is_known:
+                log.add_scalar("loss", progress.loss, progress.step)
             if progress.score is not None:
                 log.add_scalar("held_out_score", progress.score, progress.step)
 

@@ -225,4 +225,4 @@ def uses_bfloat16(precision: str, device: torch.device) -> bool:
         return precision == "bfloat16"
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    return multiplies_bfloat16()
+    return bool(multiplies_bfloat16())
