@@ -69,9 +69,15 @@ def to_instances(classes: NDArray[Any], border: int) -> Labels:
     return labels.astype(np.int32)
 
 
-def objects_of(probabilities: NDArray[Any], border: int) -> tuple[Labels, NDArray[np.float32] | None]:
-    """Labels of the most probable classes (C, Y, X); with two classes also the probability of being cell."""
+def objects_of(
+    probabilities: NDArray[Any], border: int, smallest: int
+) -> tuple[Labels, NDArray[np.float32] | None]:
+    """Labels of the most probable classes (C, Y, X); with two classes also the probability of being cell.
+
+    Objects of fewer than `smallest` pixels are dropped, as the source drops small interiors.
+    """
     labels = to_instances(probabilities.argmax(axis=0), border)
+    labels[np.bincount(labels.ravel())[labels] < smallest] = 0
     return labels, None if border else probabilities[INTERIOR].astype(np.float32)
 
 

@@ -40,6 +40,7 @@ class Job:
     threads : to be used.
     border : width in pixels of the class border of those who predict classes; 0 for the two classes
         background and cell, where no two cells touch.
+    smallest : pixels; of a hundred training objects one is smaller.
     diameter : median equivalent diameter of the training objects, pixels.
     unknown : whether labels have pixels of -1.
     variant : of the peer's settings.
@@ -50,6 +51,7 @@ class Job:
     seed: int
     threads: int
     border: int
+    smallest: int
     diameter: float
     unknown: bool
     variant: str = ""

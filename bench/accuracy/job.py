@@ -32,6 +32,7 @@ class Settings:
     seed: int
     threads: int
     border: int
+    smallest: int
     diameter: float
     unknown: bool
     variant: str
@@ -63,6 +64,7 @@ def write_job(
     diameter = float(np.median(equivalent_diameter(areas, 2)))
     written = Settings(
         border=border_width(diameter) if touching else 0,
+        smallest=int(np.quantile(areas, 0.01)),
         diameter=round(diameter, 1),
         unknown=any(bool((one < 0).any()) for one in labels),
         **settings,

@@ -44,7 +44,7 @@ PEERS = {
     ),
     "smp": Peer(
         "segmentation_models.pytorch Unet",
-        "smp",
+        "vision",
         "train_smp",
         f"ResNet-34 from scratch, Dice, Adam with a cosine, bfloat16; {BORDERS}",
     ),

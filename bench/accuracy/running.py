@@ -27,8 +27,6 @@ from unseam.workflow.reproduction.running import folder_of
 from unseam.workflow.trial import Row
 
 MAKE = ROOT / "bench" / "performance" / "peers" / "make.sh"
-MEMBRANES = "isbi2012"
-"""The set whose boundaries are scored, and whose objects do not touch."""
 
 
 @dataclass(frozen=True)
@@ -92,19 +90,20 @@ def averaged(scores: Sequence[Mapping[str, float | None]]) -> dict[str, float | 
 
 
 def _theirs(one: Peer, chosen: Protocol, rows: Sequence[Row], folder: Path, about: dict[str, Any]) -> Way:
+    """The objects of a set whose boundaries are scored do not touch."""
     job = folder / "job"
     write_job(
         job,
         rows,
         ignore=chosen.ignore,
-        touching=chosen.name != MEMBRANES,
+        touching=not chosen.isbi,
         variant=one.variant,
         **{key: about[key] for key in ("minutes", "seed", "threads")},
     )
     command = [peer(one.environment), "-m", f"bench.accuracy.contestants.{one.script}", str(job)]
     _call(command, folder / "log.txt", about["threads"])
     done = json.loads((job / "done.json").read_text(encoding="utf-8"))
-    collect_labels(job, folder / "labels", cells=chosen.name == MEMBRANES)
+    collect_labels(job, folder / "labels", cells=chosen.isbi)
     said = {**done["said"], "predict_seconds": round(done["predict_seconds"], 1)}
     return Way(_score(chosen, rows, folder), done["seconds"], said, done["versions"])
 
@@ -118,7 +117,7 @@ def _ours(one: Peer, chosen: Protocol, rows: Sequence[Row], folder: Path, about:
     _call([*command, "--resume"], folder / "log.txt", about["threads"])
     trial = runs / folder_of({**about, "preset": one.variant})
     result = json.loads((trial / "result.json").read_text(encoding="utf-8"))
-    save = "labels,probabilities" if chosen.name == MEMBRANES else "labels"
+    save = "labels,probabilities" if chosen.isbi else "labels"
     command = [*unseam, "predict", str(trial), str(trial / "pairs.csv"), "--split", "test", "--save", save]
     _call(
         [*command, "--out", str(folder / "labels"), "--overwrite"], folder / "predict.txt", about["threads"]
@@ -132,7 +131,7 @@ def _score(chosen: Protocol, rows: Sequence[Row], folder: Path) -> dict[str, flo
     evaluation = evaluate_files(
         folder / "truth",
         folder / "labels",
-        isbi=chosen.name == MEMBRANES,
+        isbi=chosen.isbi,
         config=DataConfig(ignore=chosen.ignore),
         json_file=folder / "scores.json",
         overwrite=True,

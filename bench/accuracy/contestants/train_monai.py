@@ -56,7 +56,7 @@ def train(job: Job, clock: Clock) -> Trained:
             tensor = torch.from_numpy(unit(image))[None, None]
             logits = sliding_window_inference(tensor, PATCH, 4, net)
             assert isinstance(logits, Tensor)
-            return objects_of(torch.softmax(logits[0], dim=0).numpy(), job.border)
+            return objects_of(torch.softmax(logits[0], dim=0).numpy(), job.border, job.smallest)
 
     parameters = sum(p.numel() for p in net.parameters())
     return Trained(predict, {"steps": steps, "parameters": parameters, "loss": round(loss.item(), 3)})

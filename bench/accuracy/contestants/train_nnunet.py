@@ -104,7 +104,7 @@ def predictor(job: Job, folder: Path) -> Any:
     def predict(image: Array) -> tuple[Array, Array | None]:
         given = image[None, None].astype(np.float32)  # (C, 1, Y, X), as its reader of 2-D images
         _, found = predicting.predict_single_npy_array(given, {"spacing": (999, 1, 1)}, None, None, True)
-        return objects_of(np.asarray(found)[:, 0], job.border)
+        return objects_of(np.asarray(found)[:, 0], job.border, job.smallest)
 
     return predict
 

@@ -70,7 +70,7 @@ def train(job: Job, clock: Clock) -> Trained:
         padding = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
         with torch.inference_mode():
             logits = net(torch.nn.functional.pad(tensor, padding, mode="reflect"))[0, :, :height, :width]
-            return objects_of(torch.softmax(logits, dim=0).numpy(), job.border)
+            return objects_of(torch.softmax(logits, dim=0).numpy(), job.border, job.smallest)
 
     parameters = sum(p.numel() for p in net.parameters())
     return Trained(predict, {"steps": steps, "parameters": parameters, "loss": round(loss.item(), 3)})

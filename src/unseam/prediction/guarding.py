@@ -17,7 +17,8 @@ from unseam.guard.statistics import Statistics, describe
 from unseam.guard.verdict import Verdict, compare
 from unseam.io.source import Source
 from unseam.model.checkpoint import ModelHeader
-from unseam.model.unet import UNet, max_pool
+from unseam.model.gradients import max_pool
+from unseam.model.unet import UNet
 from unseam.prediction.region import LARGEST_DIFFERENCE, Prepared
 from unseam.prediction.tiles import Network
 from unseam.tiling import read_mirrored

@@ -83,4 +83,6 @@ def score(value: float | None) -> str:
     """A score in few digits; a dash where it is not known."""
     if value is None or math.isnan(value):
         return "–"
-    return f"{value:g}" if float(value).is_integer() and abs(value) >= 2 else f"{value:.4f}"
+    if float(value).is_integer() and abs(value) >= 2:
+        return f"{value:g}"
+    return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.6f}"

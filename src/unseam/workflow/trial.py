@@ -43,6 +43,7 @@ class Trial:
     options : as `unseam.train` takes them: preset, minutes, seed, ignore, settings ...
     data : what labels mean when they are scored.
     title, notes : of the report.
+    isbi : whether boundaries are scored too, from the probabilities.
     about : what sets it apart from others, to be kept with its result.
     """
 
@@ -51,6 +52,7 @@ class Trial:
     data: DataConfig = field(default_factory=DataConfig)
     title: str = ""
     notes: tuple[str, ...] = ()
+    isbi: bool = False
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -91,13 +93,15 @@ def run_trial(trial: Trial, folder: Path, *, resume: bool, listener: Listener) -
     model = train(
         pairs, out=folder, resume=goes_on, overwrite=not goes_on, listener=listener, **trial.options
     )
-    predict_files(model, [pairs], folder / "test", split="test", overwrite=True, listener=listener)
+    save = ("labels", "table", "overlay", *(("probabilities",) if trial.isbi else ()))
+    predict_files(model, [pairs], folder / "test", split="test", save=save, overwrite=True, listener=listener)
     evaluation = evaluate_files(
         _linked(trial.rows, folder / "truth"),
         folder / "test",
         images=_linked(trial.rows, folder / "images", images=True),
         model=folder,
         config=trial.data,
+        isbi=trial.isbi,
         json_file=folder / "scores.json",
         report=folder / "report.html",
         overwrite=True,

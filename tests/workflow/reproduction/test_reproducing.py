@@ -11,6 +11,7 @@ from unseam.cli import main
 from unseam.cli.commands.reproduce import NAMES
 from unseam.data.synthetic import synthetic_set
 from unseam.errors import FileReadError, InputError, OutputExistsError
+from unseam.io.images import write_png
 from unseam.io.tiff.write import write_tiff
 from unseam.report.reproduction import score
 from unseam.workflow.listener import SILENT
@@ -120,10 +121,27 @@ def test_scores_are_averaged_over_both_ways_once_they_are_there():
 
 
 def test_scores_are_written_shortly():
-    assert [score(v) for v in (None, float("nan"), 0.77561, 1.0, 43.0)] == [
+    assert [score(v) for v in (None, float("nan"), 0.77561, 1.0, 43.0, 0.000353)] == [
         "–",
         "–",
         "0.7756",
         "1.0000",
         "43",
+        "0.000353",
     ]
+
+
+def test_membranes_are_scored_by_the_measures_of_the_challenge(tmp_path):
+    """The layout of isbi2012, and its protocol, with slices of 64 pixels."""
+    data = tmp_path / "isbi2012"
+    for number, sample in enumerate(synthetic_set(30, shape=(64, 64), seed=0)):
+        for kind, array in (
+            ("images", sample.image[0]),
+            ("labels", np.where(sample.labels > 0, 255, 0)),
+        ):
+            write_png(data / kind / f"{number:02}.png", array.astype(np.uint8))
+    (result,) = reproduce("isbi2012", tmp_path / "out", data=data, minutes=0.03, listener=SILENT)
+    for name in PROTOCOLS["isbi2012"].measures:
+        assert name in result.scores
+    page = (tmp_path / "out/index.html").read_text(encoding="utf-8")
+    assert "isbi_v_rand_thinned" in page and "0.9728" in page and "0.000353" in page

@@ -112,6 +112,7 @@ def _trial(chosen: Protocol, rows: Sequence[Row], about: Mapping[str, Any]) -> T
         DataConfig(ignore=chosen.ignore),
         f"{chosen.title}: {folder_of(about)}",
         (chosen.remark,),
+        chosen.isbi,
         about,
     )
 
