@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from bench.accuracy.competing import Array, Clock, Job, Trained, compete
-from cellpose import models
+from cellpose import dynamics, models
 from cellpose import train as cellpose_train
 
 BATCH, EPOCHS = 8, 300
@@ -35,7 +35,8 @@ def train(job: Job, clock: Clock) -> Trained:
     diameter = 17.0 if job.diameter < NUCLEI else 30.0
     images = list(job.images("train").values())
     labels = [np.maximum(one, 0).astype(np.uint16) for one in job.labels().values()]
-    data = {"train_data": images, "train_labels": labels, "channels": GREY, "min_train_masks": 1}
+    flows = dynamics.labels_to_flows(labels, device=torch.device("cpu"))  # once for all that follows
+    data = {"train_data": images, "train_labels": flows, "channels": GREY, "min_train_masks": 1}
 
     def steps(count: int, per_epoch: int) -> Any:
         """Train anew, `count` epochs."""

@@ -43,9 +43,7 @@ def train(job: Job, clock: Clock) -> Trained:
     write_raw(job, folders["raw"] / DATASET)
     trainer = planned(job)
     trainer.on_train_start()
-    network = trainer.network
-    if job.variant == "small" and bfloat16_is_fast():
-        network.forward = torch.autocast("cpu", torch.bfloat16)(network.forward)
+    network = quickened(trainer.network, job)
     network.train()
     steps = 0
     while clock.left() > 0:
@@ -58,6 +56,13 @@ def train(job: Job, clock: Clock) -> Trained:
     said = {"steps": steps, "patch": list(map(int, plan.patch_size)), "batch": plan.batch_size}
     said |= {"parameters": sum(p.numel() for p in network.parameters()), "loss": round(float(loss), 3)}
     return Trained(predictor(job, Path(trainer.output_folder_base)), said)
+
+
+def quickened(network: torch.nn.Module, job: Job) -> torch.nn.Module:
+    """The network, which in the variant "small" computes in bfloat16."""
+    if job.variant == "small" and bfloat16_is_fast():
+        network.forward = torch.autocast("cpu", torch.bfloat16)(network.forward)  # type: ignore[method-assign]
+    return network
 
 
 def write_raw(job: Job, folder: Path) -> None:
@@ -100,6 +105,7 @@ def predictor(job: Job, folder: Path) -> Any:
         device=torch.device("cpu"), perform_everything_on_device=False, allow_tqdm=False
     )
     predicting.initialize_from_trained_model_folder(str(folder), ("all",), "checkpoint_final.pth")
+    predicting.network = quickened(predicting.network, job)
 
     def predict(image: Array) -> tuple[Array, Array | None]:
         given = image[None, None].astype(np.float32)  # (C, 1, Y, X), as its reader of 2-D images

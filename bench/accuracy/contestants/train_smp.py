@@ -110,10 +110,8 @@ def masked(classes: Array) -> Array:
 
 
 def normalised(image: Array) -> torch.Tensor:
-    """(1, Y, X), by the mean over the channels of what the encoder's preprocessing takes away."""
-    params = smp.encoders.get_preprocessing_params("resnet34")
-    mean, deviation = np.mean(params["mean"]), np.mean(params["std"])
-    return torch.from_numpy(((image / 255 - mean) / deviation).astype(np.float32))[None]
+    """(1, Y, X), by ImageNet's mean and deviation, averaged over the colours, as the encoder has it."""
+    return torch.from_numpy(((image / 255 - 0.449) / 0.226).astype(np.float32))[None]
 
 
 if __name__ == "__main__":
