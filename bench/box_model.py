@@ -53,7 +53,10 @@ def write_file(run: Path, out: Path, scores: Path | None) -> None:
 
 def compare_halves(run: Path, file: Path, csv: Path) -> dict[str, float]:
     """What weights in bfloat16 change, on the training images as they are, not rescaled."""
-    models = {"float32": unseam.load_model(run), "bfloat16": unseam.load_model(file)}
+    models = {
+        "float32": unseam.load_model(run, precision="float32"),
+        "bfloat16": unseam.load_model(file, precision="float32"),
+    }
     true: list[Any] = []
     found: dict[str, list[Any]] = {name: [] for name in models}
     pairs = pair_files(csv, None, "train").pairs

@@ -128,7 +128,6 @@ def verdicts(model: Model, images: Iterable[Array], correction: Correction = NON
             model.network,
             model.header,
             model.prepare(correction.apply(array_source(image))),
-            model.device,
             correction=correction,
         )
         for image in images

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from unseam.engines import EngineNetwork, Run
+from unseam.engines.known import torch_on
 from unseam.geometry import AxisGeometry, Geometry
-from unseam.model.unet import UNet
+from unseam.model.folded import FoldedNetwork
 from unseam.prediction import Model
+
+GEOMETRY = Geometry((AxisGeometry((1, 3), (2,)),) * 2)
+"""Of `Padded`, as it claims: a halo of 4, tiles of 2, 4, 6, ..."""
 
 
 class Padded(nn.Module):
@@ -19,10 +27,6 @@ class Padded(nn.Module):
 
     A pixel sees 2 + 2 * 2 + 2 pixels around itself and more, and 4 of them are cut off.
     """
-
-    in_channels, classes, spatial_dims, base_width = 1, 2, 2, 4
-    is_local = True  # which it is not
-    geometry = Geometry((AxisGeometry((1, 3), (2,)),) * 2)  # a halo of 4, tiles of 2, 4, 6, ...
 
     def __init__(self, *, normed: bool) -> None:
         super().__init__()
@@ -48,4 +52,19 @@ class Padded(nn.Module):
 
 def with_seams(model: Model, *, normed: bool = False) -> Model:
     """The model with a padded network, or with one that normalises over the tile as well."""
-    return replace(model, network=cast(UNet, Padded(normed=normed).eval().requires_grad_(False)))
+    net, plain = Padded(normed=normed).eval().requires_grad_(False), torch_on("cpu")
+
+    def compile_tile(_: FoldedNetwork, tile: Sequence[int], *, precision: str, threads: int) -> Run:
+        assert threads >= 0 and len(tile) == 2
+        dtype = {"float32": torch.float32, "float64": torch.float64}[precision]
+        placed = copy.deepcopy(net).to(dtype)
+
+        def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
+            image = torch.from_numpy(np.ascontiguousarray(x))[None].to(dtype)
+            return np.asarray(torch.softmax(placed(image), 1)[0].numpy())
+
+        return run
+
+    engine = replace(plain, precisions=("float32", "float64"), compile_tile=compile_tile)
+    folded = replace(model.own.folded, geometry=GEOMETRY)
+    return replace(model, network=EngineNetwork(folded, engine))

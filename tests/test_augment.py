@@ -120,6 +120,21 @@ def test_sampling_is_the_loop_s_far_outside_too(volume: Any, mode: str, data: An
     np.testing.assert_allclose(found, reference.sample(volume, positions, mode), atol=2e-3)
 
 
+@pytest.mark.parametrize("spatial", [(40, 30), (1, 30), (14, 12, 13)])
+@pytest.mark.parametrize("mode", ["linear", "nearest"])
+def test_a_recipe_in_units_samples_the_same_places(spatial: tuple[int, ...], mode: str) -> None:
+    rng = np.random.default_rng(3)
+    image = torch.as_tensor(rng.normal(size=(2, *spatial)), dtype=torch.float32)
+    shape, centre = (9,) * len(spatial), np.array(spatial) * 0.7
+    recipe = augment.draw_recipe(AugmentConfig(elastic_sigma=2.0), shape, rng)
+    expected = augment.sample(image, augment.coordinates(recipe, centre, shape, device=CPU), mode=mode)
+    scaled, middle = augment.in_units(recipe, centre, spatial)
+    grid = augment.coordinates(scaled, middle, shape, device=CPU)
+    found = augment.sample_units(image, grid, mode=mode)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+    assert found.std() > 0.1
+
+
 def test_the_border_pixel_is_the_mirror_and_not_repeated() -> None:
     row = torch.tensor([[[10.0, 20.0, 40.0]]])
     positions = torch.tensor([[[0, -1], [0, -2], [0, -3], [0, 3], [0, 4], [0, 6]]], dtype=torch.float32)

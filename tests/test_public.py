@@ -30,6 +30,7 @@ ROOMS_WITHOUT_TORCH = [
     "normalize",
     "plan",
     "preprocess",
+    "processor",
     "tiling",
     "cli.parser",
     "data.check",
@@ -38,6 +39,9 @@ ROOMS_WITHOUT_TORCH = [
     "data.synthetic",
     "data.weight_map",
     "draw",
+    "engines",
+    "engines.choosing",
+    "guard.verdict",
     "io.images",
     "metrics.classes",
     "metrics.matching",
@@ -45,8 +49,14 @@ ROOMS_WITHOUT_TORCH = [
     "metrics.partition",
     "metrics.pixel",
     "metrics.scores",
+    "model.weights",
+    "packages.load",
+    "prediction",
+    "streaming.run",
     "workflow.decoding",
     "workflow.evaluation",
+    "workflow.predicting",
+    "workflow.verifying",
 ]
 MODULES = [
     module.name

@@ -13,7 +13,7 @@ from unseam.config import NetworkConfig, ObjectConfig
 from unseam.data.sample import Sample
 from unseam.data.synthetic import synthetic_set
 from unseam.io.images import write_tiff
-from unseam.model.checkpoint import build_network, save_model
+from unseam.model.checkpoint import build_network, load_network, save_model
 from unseam.model.header import ModelHeader
 from unseam.normalize import Normalization
 from unseam.plan import OBJECTS
@@ -103,3 +103,18 @@ def saved(model: Model, path: Path) -> Model:
     header = replace(model.header, network=network)
     save_model(path, state_of(model), header, overwrite=True)
     return replace(model, header=header, path=path)
+
+
+def variants(run: Path, folder: Path, count: int = 3) -> list[Path]:
+    """Files of models that differ a little from that of a run, in weights and in thresholds."""
+    paths = []
+    for number in range(count):
+        net, header = load_network(run / "model.safetensors")
+        generator = torch.Generator().manual_seed(number)
+        with torch.no_grad():
+            for weight in net.parameters():
+                weight.mul_(1 + 0.1 * torch.randn(weight.shape, generator=generator))
+        objects = replace(header.objects, threshold=0.3 + 0.1 * number, grow=number, min_size=2)
+        paths.append(folder / f"variant{number}.safetensors")
+        save_model(paths[-1], net.state_dict(), replace(header, objects=objects), overwrite=True)
+    return paths

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -106,27 +107,31 @@ def coordinates(
         Pixel coordinates in array order; they may lie outside the image, which is mirrored there.
     """
     dims = len(shape)
-    matrix = torch.as_tensor(recipe.matrix, dtype=torch.float32, device=device)
-    position = torch.as_tensor(np.asarray(centre), dtype=torch.float32, device=device).expand(*shape, dims)
-    for axis, size in enumerate(shape):
+    matrix = torch.as_tensor(recipe.matrix, dtype=torch.float32).to(device, non_blocking=True)
+    position = torch.as_tensor(np.asarray(centre), dtype=torch.float32).to(device, non_blocking=True)
+    for axis, size in enumerate(shape):  # it grows by an axis each time
         offset = torch.arange(size, dtype=torch.float32, device=device) - (size - 1) / 2
         ray = offset[:, None] * matrix[:, axis]  # (size, N)
         position = position + ray.reshape(*(size if a == axis else 1 for a in range(dims)), dims)
     if recipe.displacements is not None:
-        field = interpolate_cubic(torch.as_tensor(recipe.displacements, device=device), shape)
-        position = position + field.movedim(0, -1)
+        coarse = torch.as_tensor(recipe.displacements).to(device, non_blocking=True)
+        position += interpolate_cubic(coarse, shape).movedim(0, -1)
     return position
 
 
 def interpolate_cubic(coarse: Tensor, shape: Sequence[int]) -> Tensor:
     """Cubic interpolation from a coarse grid to every pixel, axis by axis: (N, *grid) to (N, *shape).
 
-    The outermost points of the grid fall on the outermost pixels.
+    The outermost points of the grid fall on the outermost pixels. In memory the N values of a pixel lie
+    together, as in a map of coordinates.
     """
-    for axis, size in enumerate(shape, start=1):
-        weights = torch.as_tensor(_cubic_weights(coarse.shape[axis], size), device=coarse.device)
-        coarse = torch.tensordot(coarse, weights, dims=([axis], [1])).movedim(-1, axis)
-    return coarse
+    field = coarse.movedim(0, -1)  # (*grid, N)
+    for axis in reversed(range(len(shape))):
+        weights = torch.as_tensor(_cubic_weights(field.shape[axis], shape[axis])).to(
+            coarse.device, non_blocking=True
+        )
+        field = torch.tensordot(weights, field, dims=([1], [axis])).movedim(0, axis)
+    return field.movedim(-1, 0)
 
 
 def sample(volume: Tensor, position: Tensor, *, mode: str) -> Tensor:
@@ -144,11 +149,29 @@ def sample(volume: Tensor, position: Tensor, *, mode: str) -> Tensor:
     -------
     Tensor, (C, *shape)
     """
-    last = torch.tensor([max(size - 1, 1) for size in volume.shape[1:]], device=position.device)
-    grid = (2.0 * position / last - 1.0).flip(-1)  # grid_sample counts from -1 to 1, and X comes first
-    single = [axis for axis, size in enumerate(volume.shape[1:]) if size == 1]
-    for axis in single:
-        grid[..., position.shape[-1] - 1 - axis] = -1.0
+    units = [_unit_scale(size) for size in volume.shape[1:]]
+    scale = torch.tensor(units, dtype=torch.float32).to(position.device, non_blocking=True)
+    return sample_units(volume, (scale * position - 1.0).flip(-1), mode=mode)
+
+
+def in_units(
+    recipe: Recipe, centre: Sequence[float] | NDArray[np.float64], spatial: Sequence[int]
+) -> tuple[Recipe, NDArray[np.float64]]:
+    """The recipe and the centre in the units of `sample_units`, for an image of the `spatial` shape.
+
+    Their `coordinates` need no further pass over all pixels before the image is sampled.
+    """
+    scale = np.array([_unit_scale(size) for size in spatial])
+    displacements = recipe.displacements
+    if displacements is not None:
+        per_axis = scale.reshape(-1, *(1,) * len(spatial))
+        displacements = np.ascontiguousarray((displacements * per_axis)[::-1], dtype=np.float32)
+    matrix = (recipe.matrix * scale[:, None])[::-1].copy()
+    return replace(recipe, matrix=matrix, displacements=displacements), (scale * centre - 1.0)[::-1].copy()
+
+
+def sample_units(volume: Tensor, grid: Tensor, *, mode: str) -> Tensor:
+    """As `sample`, at positions from -1, the first pixel, to 1, the last; X comes first: (*shape, N)."""
     sampled: Tensor = torch.nn.functional.grid_sample(
         volume[None],
         grid[None],
@@ -201,6 +224,7 @@ def _grid_points(size: int, spacing: float) -> int:
     return max(PAPER_GRID, round(size / spacing) + 1) if spacing > 0 else PAPER_GRID
 
 
+@lru_cache(maxsize=64)
 def _cubic_weights(points: int, size: int) -> NDArray[np.float32]:
     """Matrix (size, points) of Keys' cubic convolution (a = -1/2); the grid's ends are continued flat."""
     position = np.linspace(0, points - 1, size)
@@ -213,6 +237,11 @@ def _cubic_weights(points: int, size: int) -> NDArray[np.float32]:
         kernel = np.where(t <= 1, near, np.where(t < 2, far, 0.0))
         np.add.at(weights, (np.arange(size), index.clip(0, points - 1)), kernel)
     return weights.astype(np.float32)
+
+
+def _unit_scale(size: int) -> float:
+    """Units per pixel along an axis; one that is a single pixel has no extent: all of it is at -1."""
+    return 2.0 / (size - 1) if size > 1 else 0.0
 
 
 def _blur(patch: Tensor, sigma: float) -> Tensor:

@@ -12,7 +12,8 @@ from unseam.config import ObjectConfig
 from unseam.errors import InputError
 from unseam.geometry import Geometry
 from unseam.instances import segment
-from unseam.tiling import ANY_TILE, TilePlan, TileRule, plan_tiles
+from unseam.tile_rule import ANY_TILE, TileRule
+from unseam.tiling import TilePlan, plan_tiles
 
 ROUNDING = 5e-6
 """What tiles of other sizes change at least, in float32; see `settle_decisions`."""
@@ -142,13 +143,15 @@ def settle_decisions(
 
 def small_tiles(shape: Sequence[int], geometry: Geometry, rule: TileRule = ANY_TILE) -> TilePlan:
     """The tiles in which undecided pixels are computed again: a matter of image and network alone."""
-    return plan_tiles(shape, geometry, smallest_tile(geometry), rule)
+    return plan_tiles(shape, geometry, smallest_tile(geometry, rule), rule)
 
 
 def smallest_tile(geometry: Geometry, rule: TileRule = ANY_TILE) -> list[int]:
     """Output of such a tile: about the halo, so that neither one pixel nor many of them cost much."""
+    if rule.shapes:
+        return list(rule.least)
     cells = [-(-max(halo, 1) // grid) * grid for halo, grid in zip(geometry.halo, geometry.grid, strict=True)]
-    return rule.output([max(SMALLEST_CELL, cell) for cell in cells])
+    return [max(SMALLEST_CELL, cell) for cell in cells]
 
 
 def decision_margin(

@@ -16,6 +16,8 @@
     │   └── FailedElsewhereError          another rank failed first; that one says why
     └── MissingExtraError (ImportError)   exit code 1: an optional package is not installed
 
+    EngineWarning         (UserWarning)   another engine is taken than was to be
+
 A message says what was given, what was expected, and what to do.
 """
 
@@ -80,3 +82,7 @@ class FailedElsewhereError(TrainingError):
 
 class MissingExtraError(UnseamError, ImportError):
     """An optional package is needed and not installed; the message names the extra."""
+
+
+class EngineWarning(UserWarning):
+    """An engine cannot run a network, or gives wrong results, and another is taken."""

@@ -24,18 +24,28 @@ TOLD = (
     "avx512_fp16",
     "asimd",
     "sve",
+    "bf16",
+    "i8mm",
 )
 """Instructions by which the kernels are chosen that compute a network."""
 
+ARM = ("CPU implementer", "CPU part", "CPU variant")
+"""What Linux says of an ARM core in place of a name."""
 
-def multiplies_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 natively; false where the system does not say."""
-    return bool(BFLOAT16 & _flags())
+
+def multiplies_bfloat16() -> bool | None:
+    """Whether the processor multiplies bfloat16 natively; None where that is not known: not Linux on x86."""
+    flags = _lines().get("flags", "").split()
+    return bool(BFLOAT16.intersection(flags)) if flags else None
 
 
 def processor() -> str:
     """Model and instructions: on processors alike in these a network gives the same bits."""
-    named = _lines().get("model name") or platform.processor() or platform.machine()
+    lines = _lines()
+    parts = [f"{key} {lines[key]}" for key in ARM if key in lines]
+    named = lines.get("model name") or ", ".join(parts) or platform.processor() or platform.machine()
+    if not _flags():
+        return f"{named} (instructions are not known on this system)"
     return f"{named} ({' '.join(flag for flag in TOLD if flag in _flags())})"
 
 

@@ -28,38 +28,13 @@ from unseam.errors import ShapeError
 from unseam.geometry import Geometry
 from unseam.grid import Region, slices
 from unseam.io.source import Source
+from unseam.tile_rule import ANY_TILE, TileRule
 
 TileFunction = Callable[[NDArray[Any]], NDArray[Any]]
 
 
-@dataclass(frozen=True)
-class TileRule:
-    """Which tiles of a network compute alike, so that no cut shows in the result.
-
-    In float32 tiles of all sizes do, up to the last digits, which `settle` looks after. In lower precision
-    they may do so from a size on alone: small tiles are computed by other kernels.
-
-    Attributes
-    ----------
-    least : smallest output of a tile, pixels per axis, a multiple of the grid; () where any will do.
-    is_single : whether all tiles must have just this output.
-    is_exact : whether such tiles agree bit for bit, so that there is nothing to settle.
-    """
-
-    least: tuple[int, ...] = ()
-    is_single: bool = False
-    is_exact: bool = False
-
-    def output(self, wanted: Sequence[int]) -> list[int]:
-        """The output of a tile of which so many pixels are wanted."""
-        if not self.least:
-            return list(wanted)
-        if self.is_single:
-            return list(self.least)
-        return [max(n, least) for n, least in zip(wanted, self.least, strict=True)]
-
-
-ANY_TILE = TileRule()
+ALIKE = 1.05
+"""Times that differ by less are the same; of such tiles the largest are taken, which compute least twice."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +108,7 @@ def plan_tiles(
     tile : int or sequence of int
         Largest output of a tile, pixels per axis; at least the network's grid.
     rule : TileRule
-        Which tiles compute alike; where it wants larger ones they are, also beyond the image.
+        Which tiles compute alike; where it names shapes one of these is taken, beyond the image if need be.
 
     Raises
     ------
@@ -155,18 +130,28 @@ def plan_tiles(
     if min(shape) < 1:
         raise ShapeError(f"the image is empty: its shape is {tuple(shape)}")
     steps = []
-    for n, wanted, allowed, axis in zip(shape, sizes, rule.output(sizes), geometry.axes, strict=True):
+    for n, wanted, axis in zip(shape, sizes, geometry.axes, strict=True):
         size, grid = axis.at_most(wanted), axis.grid
         if size < grid:
             raise ShapeError(f"tile {size} was given; this network needs tiles of {grid} pixels or more")
-        size = axis.at_most(allowed)
         largest = size // grid * grid
         count = 1 if n <= size else math.ceil(n / largest)
         steps.append(math.ceil(n / count / grid) * grid)
-    needed = rule.output([min(step, n) for step, n in zip(steps, shape, strict=True)])
-    if rule.least:  # what a tile gives beyond the step is as good
-        steps = [max(step, size // g * g) for step, size, g in zip(steps, needed, geometry.grid, strict=True)]
+    if rule.shapes:
+        plans = [
+            TilePlan(tuple(shape), geometry.input_for(output), output, geometry.halo)
+            for output in rule.allowed(sizes)
+        ]
+        return fastest(plans, geometry, rule)
+    needed = [min(step, n) for step, n in zip(steps, shape, strict=True)]
     return TilePlan(tuple(shape), geometry.input_for(needed), tuple(steps), geometry.halo)
+
+
+def fastest(plans: Sequence[TilePlan], geometry: Geometry, rule: TileRule) -> TilePlan:
+    """The plan that takes least, as far as was measured; of about equal ones that of the largest tiles."""
+    times = [len(plan) * rule.seconds_for(plan.tile_input, geometry) for plan in plans]
+    good = [plan for plan, seconds in zip(plans, times, strict=True) if seconds <= ALIKE * min(times)]
+    return max(good, key=lambda plan: (math.prod(plan.tile_input), plan.tile_input))
 
 
 def read_mirrored(image: Source, region: Sequence[tuple[int, int]]) -> NDArray[Any]:

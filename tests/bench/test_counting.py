@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from bench.performance.contestants.networks import PaddedUNet, unpadded
@@ -17,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from unseam.geometry import Geometry
 from unseam.model import unet
+from unseam.model.gradients import centre_crop
 from unseam.tiling import plan_tiles
 
 
@@ -57,7 +60,13 @@ def test_a_whole_tile_takes_what_pytorch_counts(base_width: int, depth: int, wan
 def test_needed_is_what_a_gradient_reaches(
     depth: int, span: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(unet.max_pool, 2, nn.functional.avg_pool2d)  # so that each pixel takes part
+    def pool(
+        x: torch.Tensor, stride: Sequence[int], kept: Sequence[int]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The mean instead of the largest, so that each pixel takes part."""
+        return nn.functional.avg_pool2d(x, tuple(stride)), centre_crop(x, kept)
+
+    monkeypatch.setattr(unet, "pool_and_crop", pool)
     net = unet.UNet(base_width=1, depth=depth).eval()
     layers = [layer for layer in net.modules() if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))]
     outputs: list[torch.Tensor] = []
@@ -65,7 +74,7 @@ def test_needed_is_what_a_gradient_reaches(
     def keep(_layer: nn.Module, _given: object, output: torch.Tensor) -> torch.Tensor:
         output.retain_grad()
         outputs.append(output)
-        return output.clone()  # ReLU in place would overwrite it
+        return output.clone()  # a step in place would overwrite it
 
     for layer in layers:
         nn.init.constant_(layer.weight, 0.1)

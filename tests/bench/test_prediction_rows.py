@@ -17,9 +17,9 @@ from bench.performance.record import Measured, Options, Record
 from bench.performance.rows import groups, limit, prediction
 
 from unseam.config import Config, NetworkConfig
-from unseam.model.checkpoint import ModelHeader
+from unseam.model.header import ModelHeader
 from unseam.normalize import Normalization
-from unseam.prediction.model import ready
+from unseam.prediction import ready
 
 TINY = {"base_width": 2, "depth": 2, "batch_norm": True}
 
@@ -52,7 +52,7 @@ def test_ours_is_first_and_every_script_is_there(group: object) -> None:
 def test_plain_pytorch_computes_what_unseam_does(tile: int | None, fold: bool) -> None:
     how = {"network": TINY, "dtype": "float32", "channels_last": True, "tile": tile, "fold": fold}
     header = ModelHeader("instances", NetworkConfig(**TINY), Normalization(), Config().objects)
-    model = ready(unpadded(TINY), header, torch.device("cpu"))
+    model = ready(unpadded(TINY), header)
     image = image_of(50)
     scaled = header.own_normalization(image[None])[0].astype(np.float32)
     expected = model.probabilities(image[None])

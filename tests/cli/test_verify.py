@@ -42,8 +42,8 @@ def test_the_true_network_passes(run: Run, model: Path, image: Path, tmp_path: P
 def test_a_network_with_seams_fails_and_is_drawn(
     run: Run, model: Path, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def load(path: str, *, device: str) -> Model:
-        return with_seams(load_model(path, device=device))
+    def load(path: str, **options: str) -> Model:
+        return with_seams(load_model(path, **options))
 
     monkeypatch.setattr(prediction, "load_model", load)
     files = ["--picture", tmp_path / "v.png", "--report", tmp_path / "v.html"]

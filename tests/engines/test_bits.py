@@ -1,4 +1,4 @@
-"""From which size on tiles compute alike: found, remembered, and kept by every cut."""
+"""Which tiles compute alike: found, remembered, and kept by every cut."""
 
 from __future__ import annotations
 
@@ -8,39 +8,54 @@ from typing import Any
 
 import numpy as np
 import pytest
-import zarr
 from numpy.typing import NDArray
-from tests.engines.fakes import faked
+from tests.engines.fakes import as_is, fake, faked, labels_in_blocks, run_by, soft
 from tests.tiny import untrained
 
-from unseam.decisions import smallest_tile
+from unseam.decisions import small_tiles, smallest_tile
 from unseam.engines import EngineNetwork, bits
-from unseam.engines.bits import find_rule, with_rule, work
+from unseam.engines.bits import difference, find_rule, with_rule, work
 from unseam.geometry import Geometry
-from unseam.io.images import write_tiff
 from unseam.prediction import Model
-from unseam.streaming.job import ImageSpec
-from unseam.streaming.run import stream
-from unseam.streaming.wanted import Wanted
-from unseam.tiling import ANY_TILE, TileRule, plan_tiles
+from unseam.tile_rule import ANY_TILE, TileRule
+from unseam.tiling import plan_tiles
 
 Array = NDArray[Any]
 PAPER = Geometry.regular(spatial_dims=2, depth=4)
 
 
+SQUARES = ((128, 128), (256, 256), (384, 384), (512, 512))
+
+
 @pytest.mark.parametrize(
     ("engine", "rule"),
     [
-        ({}, TileRule((128, 128), is_exact=True)),  # the smallest that is tried
-        ({"below": 200}, TileRule((256, 256), is_exact=True)),
-        ({"below": 500}, TileRule((512, 512), is_exact=True)),
-        ({"by_place": 1e-6}, TileRule((128, 128))),  # rounding, which is settled
-        ({"by_place": 1e-3}, TileRule((512, 512), is_single=True)),
-        ({"below": 200, "by_place": 1e-6}, TileRule((256, 256))),
+        ({}, TileRule(SQUARES, is_exact=True)),
+        ({"below": 200}, TileRule(SQUARES[1:], is_exact=True)),
+        ({"below": 500}, TileRule(SQUARES[3:], is_exact=True)),
+        ({"by_place": 1e-6}, TileRule(SQUARES)),  # rounding, which is settled
+        ({"by_place": 1e-3}, TileRule(SQUARES[3:])),
+        ({"below": 200, "by_place": 1e-6}, TileRule(SQUARES[1:])),
+        ({"above": 300}, TileRule(SQUARES[2:], is_exact=True)),
     ],
 )
-def test_the_least_size_is_found(engine: dict[str, Any], rule: TileRule) -> None:
+def test_all_that_agree_with_the_reference_are_found(engine: dict[str, Any], rule: TileRule) -> None:
     assert find_rule(faked(**engine).own) == rule
+
+
+def test_volumes_have_thin_tiles_too() -> None:
+    network = run_by(untrained(dims=3), fake(below=60)).own
+    thin = ((16, 64, 64), (16, 96, 96), (32, 96, 96))
+    rule = find_rule(network)
+    assert rule == TileRule((*thin, (64, 64, 64), (96, 96, 96)), is_exact=True)
+    assert rule.least == (16, 64, 64)
+    assert plan_tiles((12, 90, 180), network.geometry, 96, rule).step == (16, 96, 96)
+
+
+def test_what_is_no_number_does_not_agree() -> None:
+    one = ((0, 0), np.zeros((1, 4, 4), np.float32))
+    assert difference(one, ((2, 2), np.full((1, 4, 4), np.nan, np.float32))) == np.inf
+    assert difference(one, ((2, 2), np.full((1, 4, 4), 0.5, np.float32))) == 0.5
 
 
 def test_float32_has_no_least_size() -> None:
@@ -50,18 +65,19 @@ def test_float32_has_no_least_size() -> None:
 
 def test_what_was_found_is_remembered_by_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     network = replace(faked(below=200).own, digest="some file")
-    assert with_rule(network).rule.least == (256, 256)
+    found = with_rule(network).rule
+    assert found.least == (256, 256)
     monkeypatch.setattr(bits, "find_rule", lambda _: pytest.fail("it was found before"))
-    assert with_rule(network).rule == TileRule((256, 256), is_exact=True)
+    assert with_rule(network).rule == found and found.is_exact
 
 
 def test_long_tiles_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     network = faked(below=200).own
     size = network.geometry.input_for((384, 384))
     monkeypatch.setattr(bits, "MOST_WORK", work(network.folded, size) + 1)
-    assert find_rule(network).least == (256, 256)
+    assert find_rule(network).shapes == ((256, 256), (384, 384))
     monkeypatch.setattr(bits, "MOST_WORK", 0.0)
-    assert find_rule(network).least == (128, 128)
+    assert find_rule(network).largest == (128, 128)
 
 
 def test_the_work_by_hand() -> None:
@@ -75,44 +91,30 @@ def test_the_work_by_hand() -> None:
 # Plans that keep the rule
 
 
-def test_tiles_are_no_smaller_than_the_rule_says() -> None:
-    rule = TileRule((384, 384))
-    plan = plan_tiles((520, 100), PAPER, 256, rule)  # two along the first axis, one along the other
-    assert plan.step == (384, 384) and plan.tile_input == PAPER.input_for((384, 384))
-    assert [tile.write for tile in plan] == [((0, 384), (0, 100)), ((384, 520), (0, 100))]
-    assert plan_tiles((2000, 2000), PAPER, 512, rule) == plan_tiles((2000, 2000), PAPER, 512)
+def test_tiles_are_those_that_were_compared() -> None:
+    rule = TileRule(((256, 256), (384, 384), (128, 512)))
+    plan = plan_tiles((520, 100), PAPER, 256, rule)  # there is nothing smaller
+    assert plan.step == (256, 256) and plan.tile_input == PAPER.input_for((256, 256))
+    assert [tile.write for tile in plan] == [((a, min(a + 256, 520)), (0, 100)) for a in (0, 256, 512)]
+    assert plan_tiles((760, 760), PAPER, 512, rule).step == (384, 384)  # four, instead of nine or twelve
+    assert plan_tiles((120, 500), PAPER, 512, rule).step == (128, 512)  # one, instead of two
+    assert plan_tiles((40, 40), PAPER, 512, rule).step == (256, 256)  # the least that is read
+    assert plan_tiles((40, 40), PAPER, 16, rule).step == (256, 256)
 
 
 def test_a_single_shape_is_the_only_one() -> None:
-    plan = plan_tiles((700, 90), PAPER, 1000, TileRule((128, 128), is_single=True))
+    plan = plan_tiles((700, 90), PAPER, 1000, TileRule(((128, 128),)))
     assert plan.tile_input == PAPER.input_for((128, 128)) and plan.step == (128, 128)
 
 
 def test_cells_to_settle_in_keep_the_rule() -> None:
+    rule = TileRule(((384, 384), (256, 256)))
     assert smallest_tile(PAPER) == [96, 96]
-    assert smallest_tile(PAPER, TileRule((384, 384))) == [384, 384]
+    assert smallest_tile(PAPER, rule) == [256, 256]
+    assert small_tiles((900, 900), PAPER, rule).step == (256, 256)
 
 
 # The law: no cut shows
-
-
-def soft(*shape: int) -> Array:
-    """An image whose intensities are all between 0 and 1, many of them near any threshold."""
-    return np.random.default_rng(0).random((1, *shape)).astype(np.float32)
-
-
-def as_is(model: Model) -> Model:
-    """The model, for intensities as they are."""
-    scaling = replace(model.header.own_normalization, method="none")
-    return replace(model, header=replace(model.header, normalization=scaling))
-
-
-def labels_in_blocks(model: Model, image: Array, folder: Path, block: int) -> Array:
-    write_tiff(folder / "image.tif", image[0], axes="YX", overwrite=True)
-    (folder / "model").write_text("some model")
-    wanted = Wanted(folder / f"{block}.zarr", save=("labels",), block=block)
-    stream(model, folder / "model", ImageSpec(str(folder / "image.tif")), wanted)
-    return np.asarray(zarr.open_array(wanted.out / "0", mode="r")[:])
 
 
 @pytest.mark.parametrize(
@@ -150,6 +152,6 @@ def test_nothing_is_settled_where_bits_agree(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(EngineNetwork, "probabilities", counted)
     for exact, count in ((True, 1), (False, 2)):  # settling looks at a tile at least
         tiles.clear()
-        rule = TileRule((256, 256), is_exact=exact)
+        rule = TileRule(((256, 256),), is_exact=exact)
         replace(model, network=model.own.with_rule(rule)).predict(soft(100, 100))
         assert len(tiles) == count

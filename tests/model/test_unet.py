@@ -13,7 +13,7 @@ from tests.reference import unet as reference
 from torch import nn
 
 from unseam.errors import ConfigError, ShapeError
-from unseam.model.unet import UNet, activation, centre_crop, initialise
+from unseam.model.unet import UNet, activation, initialise
 
 Convolutions = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
@@ -173,7 +173,7 @@ def test_a_pixel_beyond_the_halo_changes_nothing() -> None:
 def test_dropout_drops_at_the_end_of_the_contracting_path_and_only_in_training() -> None:
     net, image = seeded(base_width=8, depth=1, dropout=0.5), noise(1, 1, 40, 40)
     seen: list[torch.Tensor] = []
-    net.up[0].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    net.dropout.register_forward_hook(lambda _layer, _given, kept: seen.append(kept))
     net(image)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -210,11 +210,6 @@ def test_an_up_convolution_of_a_release_is_followed_by_relu() -> None:
     net.out[0].register_forward_pre_hook(lambda _, given: seen.append(given[0][:, 4:]))
     net(noise(1, 1, 20, 20))
     assert seen[0].shape[1] == 8 and seen[0].min() == 0
-
-
-def test_centre_crop_by_hand() -> None:
-    x = torch.arange(25).reshape(1, 1, 5, 5)
-    assert centre_crop(x, (3, 1))[0, 0].tolist() == [[7], [12], [17]]
 
 
 # Errors

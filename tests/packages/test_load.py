@@ -517,7 +517,7 @@ def test_less_memory_makes_no_smaller_tiles_where_there_is_one_size(tmp_path: Pa
     network = load_package(write_package(tmp_path / "a.zip", unet(), **alone)).network
     assert plan_image((200, 200), network, tile="auto", memory=1).step == (50, 50)  # of 52, in 4 each
     free = load_package(write_package(tmp_path / "b.zip", unet())).network
-    assert plan_image((200, 200), free, tile="auto", memory=1).step == (2, 2)
+    assert plan_image((200, 200), free, tile="auto", memory=1).step == (4, 4)  # as much is read for 2
 
 
 def test_values_that_are_no_probabilities(tmp_path: Path) -> None:

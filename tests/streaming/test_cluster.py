@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,15 @@ import distributed
 import numpy as np
 import pytest
 import zarr
-from tests.tiny import samples, trained_run
+from tests.tiny import samples, trained_run, variants
 
 from unseam import errors
 from unseam.config import ObjectConfig
 from unseam.errors import InputError, MissingExtraError, UnseamError
 from unseam.io.images import write_tiff
 from unseam.normalize import Scaling
-from unseam.prediction import Model, Segmentation, load_model
+from unseam.prediction import Model, Runner, Segmentation, load_model
+from unseam.prediction.combining import combine
 from unseam.streaming import cluster as reach
 from unseam.streaming import job as jobs
 from unseam.streaming import remote, worker
@@ -35,7 +37,7 @@ from unseam.streaming.job import ImageSpec, Job
 from unseam.streaming.remote import Cluster
 from unseam.streaming.run import stream
 from unseam.streaming.wanted import Reporter, Wanted
-from unseam.streaming.worker import do_block
+from unseam.streaming.worker import do_block, refuse_other_versions, versions_of
 from unseam.workflow.listener import SILENT
 from unseam.workflow.predicting import predict_files
 
@@ -117,6 +119,52 @@ def test_labels_and_table_are_those_of_the_whole_image(
     assert told[1].startswith("plan: 20 tiles") and told[1].endswith(" of memory in each worker")
     (rate,) = (line for line in told if line.startswith("predicted 20 blocks in "))
     assert rate.endswith(" per worker")
+
+
+def test_workers_compute_in_the_precision_of_the_model(
+    model: Model, cells: ImageSpec, two: Cluster, tmp_path: Path
+) -> None:
+    """bfloat16, which the workers would not all take by themselves, and the tiles that go with it."""
+    model = load_model(str(model.path), device="cpu", precision="bfloat16")
+    assert model.path is not None and model.own.rule.least
+    source = cells.open()[0]
+    whole = model.predict(source.read(tuple((0, n) for n in source.shape)), spacing=source.spacing)
+    wanted = Wanted(tmp_path / "out.zarr", block=40)
+    stream(model, model.path, cells, wanted, executor=two)
+    np.testing.assert_array_equal(labels_of(wanted.out), whole.labels)
+
+
+def test_workers_average_several_models(model: Model, cells: ImageSpec, two: Cluster, tmp_path: Path) -> None:
+    """One of them in bfloat16, with tiles that suit both."""
+    assert model.path is not None
+    low = load_model(model.path, device="cpu", precision="bfloat16")
+    (other,) = variants(model.path.parent, tmp_path, 1)
+    both = combine([low, load_model(other, device="cpu")])
+    source = cells.open()[0]
+    whole = both.predict(source.read(tuple((0, n) for n in source.shape)), spacing=source.spacing)
+    wanted = Wanted(tmp_path / "out.zarr", block=40)
+    stream(both, model.path, cells, wanted, executor=two)
+    np.testing.assert_array_equal(labels_of(wanted.out), whole.labels)
+
+
+def test_an_engine_of_another_version_is_refused() -> None:
+    runner = Runner("torch", "bfloat16", versions={"PyTorch": "1.0", "processor": "a Z80"})
+    words = r"worker 7 has PyTorch .* and not 1\.0, processor .* and not a Z80; install the same versions"
+    with pytest.raises(InputError, match=words):
+        refuse_other_versions(runner.versions, versions_of(runner), "worker 7")
+    assert versions_of(Runner()) == {}
+
+
+def test_a_package_that_is_missing_is_a_version_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = worker.version
+
+    def without(name: str) -> str:
+        if name == "torch":
+            raise PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(worker, "version", without)
+    assert worker.surroundings().versions["torch"] == "not installed"
 
 
 def test_each_error_survives_the_trip(model: Model, cells: ImageSpec, two: Cluster, tmp_path: Path) -> None:

@@ -240,10 +240,36 @@ def test_another_command_is_refused_and_told_what_differs(
         stream(model, model.path, cells, replace(wanted, tta="mirror"))
     with pytest.raises(OutputExistsError, match=r"objects threshold was .* and is 0\.9"):
         stream(model.with_objects(threshold=0.9), model.path, cells, wanted)
+    bfloat16 = replace(model, network=replace(model.own, precision="bfloat16"))
+    with pytest.raises(OutputExistsError, match=r"engine was .*, float32 and is .*, bfloat16"):
+        stream(bfloat16, model.path, cells, wanted)
     with pytest.raises(OutputExistsError, match=r"model was \w+ and is \w+"):
         stream(saved(model, tmp_path / "other.safetensors"), tmp_path / "other.safetensors", cells, wanted)
     done = stream(model, model.path, cells, replace(wanted, tta="mirror", overwrite=True))
     assert done.resumed == 0
+
+
+@pytest.mark.parametrize(("precision", "refused"), [("float32", False), ("bfloat16", True)])
+def test_another_processor_goes_on_in_float32_alone(
+    model: Model,
+    cells: ImageSpec,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: str,
+    refused: bool,
+) -> None:
+    """In bfloat16 the processor decides by far more than rounding which kernels are taken."""
+    assert model.path is not None
+    of = load_model(model.path, device="cpu", engine="torch", precision=precision)
+    wanted = Wanted(tmp_path / "out.zarr", block=64)
+    with pytest.raises(OutputError):
+        stream(of, model.path, cells, wanted, executor=Failing(2, "predict_block"))
+    monkeypatch.setattr("unseam.prediction.runner.processor", lambda: "a Z80")
+    if refused:
+        with pytest.raises(OutputExistsError, match=r"processor was .* and is a Z80"):
+            stream(of, model.path, cells, wanted)
+    else:
+        assert stream(of, model.path, cells, wanted).resumed > 0
 
 
 def test_work_whose_manifest_is_damaged_is_refused(model: Model, cells: ImageSpec, tmp_path: Path) -> None:

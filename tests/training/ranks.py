@@ -82,7 +82,7 @@ def check_step(world: World) -> None:
     for rank in range(world.size):  # each rank does the others' work too, with their dropout
         alone = copy.deepcopy(together)
         alone.step = rank
-        alone.optimizer = torch.optim.SGD(alone.net.parameters())
+        alone.optimizer = torch.optim.SGD(alone.net.parameters(), fused=True)
         loss = train_step(alone, one.sampler().batch(rank, 2), 0.0, config, low_precision=False, world=ALONE)
         single.append((loss, gradients(alone.net), statistics(alone.net)))
     batch = one.sampler().batch(world.batch_number(0), 2)

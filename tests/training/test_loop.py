@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import torch
 from torch import nn
 
 from unseam.config import AugmentConfig, Config, TrainConfig
-from unseam.data.dataset import PatchSampler, TrainingImage
+from unseam.data.dataset import Batch, PatchSampler, TrainingImage
 from unseam.errors import TrainingError
 from unseam.model.unet import UNet, initialise
+from unseam.training import loop
+from unseam.training.finite import Losses
 from unseam.training.loop import Hooks, Progress, channels_last, fit, seeded, train_step
 from unseam.training.state import State, load_state, save_state, start
 
@@ -307,3 +310,57 @@ def test_where_no_model_was_kept_the_message_says_so() -> None:
     image.image[:] = math.inf
     with pytest.raises(TrainingError, match="there was no model to keep yet"):
         fit(new(config), sampler(image), config, Notes().hooks(), low_precision=False)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_step_that_is_not_finite_changes_no_weight(optimizer: str) -> None:
+    config = configured(optimizer=optimizer)
+    state, batch = new(config), sampler().batch(0, 2)
+    train_step(state, batch, 0.1, config, low_precision=False)
+    before = [p.detach().clone() for p in state.net.parameters()]
+    fill(batch.weights, math.nan)
+    with pytest.raises(TrainingError, match="loss is not finite at iteration 0"):
+        train_step(state, batch, 0.1, config, low_precision=False)
+    assert all(torch.equal(p, old) for p, old in zip(state.net.parameters(), before, strict=True))
+    fill(batch.weights, 1.0)
+    train_step(state, batch, 0.1, config, low_precision=False)
+    assert not any(torch.equal(p, old) for p, old in zip(state.net.parameters(), before, strict=True))
+
+
+def looked_at_later(state: State, draw: Callable[[int], Batch], *, at_once: bool) -> Losses:
+    """As on a GPU, though there is none."""
+    assert at_once
+    return Losses(state, draw, at_once=False)
+
+
+@pytest.mark.parametrize(("validations", "stop_at", "noticed"), [(1, None, 10), (4, None, 6), (1, 7, 7)])
+def test_where_nothing_waits_a_loss_is_looked_at_before_anything_is_kept(
+    monkeypatch: pytest.MonkeyPatch, validations: int, stop_at: int | None, noticed: int
+) -> None:
+    # They are looked at every 10 steps, before a validation, and at the end.
+    monkeypatch.setattr(loop, "Losses", looked_at_later)
+    config, notes, image = configured(validations=validations), Notes([0.5] * 4, stop_at), disc()
+    state = new(config)
+
+    def tell(progress: Progress) -> None:
+        notes.told.append(progress)
+        if progress.step == 4:
+            fill(image.weights, math.nan)
+
+    hooks = replace(notes.hooks(), progress=tell)
+    with pytest.raises(
+        TrainingError, match=r"loss is not finite at iteration 4 \(a weight map is not finite"
+    ):
+        fit(state, sampler(image), config, hooks, low_precision=False)
+    assert state.step == noticed and notes.kept == [3][: validations - 1]
+    assert all(torch.isfinite(p).all() for p in state.net.parameters())
+
+
+def test_where_nothing_waits_the_run_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    config, at_once, later = configured(iterations=25, validations=1), Notes(), Notes()
+    expected = run(config, at_once)
+    monkeypatch.setattr(loop, "Losses", looked_at_later)
+    state = run(config, later)
+    assert equal(state.net, expected.net) and equal(state.average, expected.average)
+    assert [row["loss"] for row in state.history] == [row["loss"] for row in expected.history]
+    assert math.isnan(later.told[0].loss) and later.told[10].loss == state.history[0]["loss"]

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from unseam.config import TrainConfig
-from unseam.training.schedule import build_optimizer, learning_rate, update_average
+from unseam.training.schedule import build_optimizer, learning_rate, update_average, update_weights
 
 
 def net() -> nn.Sequential:
@@ -84,6 +84,38 @@ def test_sgd_has_the_momentum_configured() -> None:
         layer.weight.grad, layer.bias.grad = torch.ones(1, 1), torch.ones(1)
         optimizer.step()
     assert layer.bias.item() == pytest.approx(before - 0.29, abs=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_an_update_is_left_out_where_it_is_not_wanted(optimizer: str) -> None:
+    model = net()
+    built = build_optimizer(model, TrainConfig(optimizer=optimizer, learning_rate=0.1))
+    for p in model.parameters():
+        p.grad = torch.ones_like(p)
+    for unless in (False, True, False):
+        before = [p.detach().clone() for p in model.parameters()]
+        update_weights(built, unless=torch.tensor(unless))
+        same = [torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True)]
+        assert all(same) if unless else not any(same)
+    if optimizer == "adamw":
+        assert {values["step"].item() for values in built.state.values()} == {2.0}
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_the_fused_optimisers_are_those_of_pytorch_whatever_the_layout(optimizer: str) -> None:
+    config = TrainConfig(optimizer=optimizer, learning_rate=0.1)
+    layer = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    other = copy.deepcopy(layer)
+    plain = build_optimizer(other, config)
+    for group in plain.param_groups:
+        group["fused"] = False
+    fused, x = build_optimizer(layer, config), torch.randn(2, 3, 5, 5)
+    for one, built in ((layer, fused), (other, plain)):
+        for _ in range(3):
+            built.zero_grad()
+            one(x).square().mean().backward()
+            built.step()
+    torch.testing.assert_close(list(layer.parameters()), list(other.parameters()))
 
 
 # Averaged weights

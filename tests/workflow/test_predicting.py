@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-import torch
 import zarr
 from PIL import Image as PillowImage
 from tests.tiny import samples, trained_run, untrained, write_set
 
+from unseam.engines.engine import telling_memory
+from unseam.engines.torch import NO_MEMORY
 from unseam.errors import (
     ConfigError,
     FileReadError,
@@ -155,7 +156,8 @@ def test_a_semantic_model_tells_the_class_of_each_region(tmp_path: Path) -> None
     for k in (1, 2):  # the regions of a class hold all of its pixels
         assert sum(int(row["area_px"]) for row in table if row["class"] == str(k)) == (classes == k).sum()
     assert {row["class"] for row in table} == {str(k) for k in np.unique(classes) if k}
-    assert outcome.n_objects == len(table) and said == ["a.tif: 1 region"]
+    assert outcome.n_objects == len(table) and said[1:] == ["a.tif: 1 region"]
+    assert said[0].startswith("engine: PyTorch ") and said[0].endswith(", float32")
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (3, 1)])
@@ -219,22 +221,16 @@ def test_too_little_memory_for_an_image_is_told(
     assert "is too large for the free memory; close other programs" in str(outcome.error)
 
 
-@pytest.mark.parametrize(
-    "failure",
-    [
-        torch.OutOfMemoryError("CUDA out of memory."),
-        RuntimeError("[enforce fail at alloc_cpu.cpp:121] . DefaultCPUAllocator: can't allocate memory"),
-    ],
-)
-def test_memory_that_pytorch_lacks_for_one_image_stops_no_other(
-    model: Model, cell: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: RuntimeError
+def test_memory_that_an_engine_lacks_for_one_image_stops_no_other(
+    model: Model, cell: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_png(cell.parent / "b.png", np.zeros((20, 20), np.uint8))
     predicted = Model.predict
 
     def fail(self: Model, image: Any, **options: Any) -> Any:
         if image.shape[-1] == 20:
-            raise failure
+            with telling_memory(*NO_MEMORY):
+                raise RuntimeError("[enforce fail at alloc_cpu.cpp:121] . DefaultCPUAllocator: not enough")
         return predicted(self, image, **options)
 
     monkeypatch.setattr(Model, "predict", fail)

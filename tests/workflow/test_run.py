@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from unseam.workflow.listener import SILENT
-from unseam.workflow.run import about_run, read_history, write_history
+from unseam.training.loop import Progress
+from unseam.workflow.listener import SILENT, Listener
+from unseam.workflow.run import Run, about_run, read_history, write_history
 from unseam.workflow.training import train
 
 
@@ -29,6 +32,26 @@ def test_the_first_line_of_a_history_names_the_columns(tmp_path: Path) -> None:
         tmp_path / "history.csv", [{"iteration": 10, "loss": 0.5}, {"iteration": 20, "val_ap": 0.25}]
     )
     assert (tmp_path / "history.csv").read_text() == "iteration,loss,val_ap\n10,0.5,\n20,,0.25\n"
+
+
+@dataclass
+class Log:
+    """What TensorBoard is given."""
+
+    rows: list[tuple[str, float, int]]
+
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        self.rows.append((name, value, step))
+
+
+def test_a_loss_that_is_not_known_yet_is_not_told(tmp_path: Path) -> None:
+    """As on a GPU before the first row of the history."""
+    said, log = list[str](), Log([])
+    run = Run(tmp_path, Listener(step=lambda step: said.append(step.detail)), 0.0)
+    run.tell(Progress(3, 0.1, math.nan, None, 9.0), "AP", log)
+    run.tell(Progress(10, 0.2, 0.5, 0.25, 9.0), "AP", log)
+    assert said == ["iteration 3", "iteration 10, loss 0.500, held-out AP 0.250"]
+    assert log.rows == [("loss", 0.5, 10), ("held_out_score", 0.25, 10)]
 
 
 def test_about_a_run_tells_network_data_and_time(tmp_path: Path) -> None:

@@ -170,8 +170,8 @@ def test_the_history_has_a_score_for_each_validation(run: Path) -> None:
 
 def test_what_is_returned_predicts_as_what_is_saved(tmp_path: Path) -> None:
     model = trained(CELLS[:2], tmp_path)
-    assert not model.network.training
-    found, again = (m.predict(CELLS[3].image) for m in (model, load_model(tmp_path, device="cpu")))
+    again_loaded = load_model(tmp_path, device="cpu", engine="torch")
+    found, again = (m.predict(CELLS[3].image) for m in (model, again_loaded))
     np.testing.assert_array_equal(found.probabilities, again.probabilities)
     np.testing.assert_array_equal(found.labels, again.labels)
 

@@ -10,8 +10,7 @@ import torch
 from bench.performance.contestants.networks import image_of, input_of, laid_out, unpadded
 from bench.performance.serving import Run, serve, threads
 from numpy.typing import NDArray
-
-from unseam.model.unet import fold_batch_norm
+from torch import nn
 
 Array = NDArray[np.float32]
 
@@ -30,6 +29,17 @@ def setup(arguments: dict[str, Any]) -> Run:
     return run
 
 
+def folded(net: nn.Module) -> nn.Module:
+    """The network with each batch norm multiplied into the convolution before it."""
+    for level in net.modules():
+        if isinstance(level, nn.Sequential):
+            for k, layer in enumerate(level):
+                if isinstance(layer, nn.BatchNorm2d):
+                    level[k - 1] = nn.utils.fusion.fuse_conv_bn_eval(level[k - 1], layer)
+                    level[k] = nn.Identity()
+    return net
+
+
 def predictor(how: Mapping[str, Any]) -> Callable[[Array], Array]:
     """A square image, (N, N), to probabilities, (2, N, N).
 
@@ -39,7 +49,7 @@ def predictor(how: Mapping[str, Any]) -> Callable[[Array], Array]:
     dtype, channels_last = how["dtype"], how["channels_last"]
     net = unpadded(how["network"]).eval()
     geometry = net.geometry
-    function = laid_out(fold_batch_norm(net) if how.get("fold") else net, dtype, channels_last)
+    function = laid_out(folded(net) if how.get("fold") else net, dtype, channels_last)
     if how.get("compile"):
         function = torch.compile(function)
 

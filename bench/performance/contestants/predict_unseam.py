@@ -13,9 +13,10 @@ from bench.performance.serving import Run, serve, threads
 
 import unseam
 from unseam.config import Config, NetworkConfig
-from unseam.model.checkpoint import ModelHeader, save_model
+from unseam.model.checkpoint import save_model
+from unseam.model.header import ModelHeader
 from unseam.normalize import Normalization
-from unseam.prediction.model import Model
+from unseam.prediction import Model
 
 
 def setup(arguments: dict[str, Any]) -> Run:

@@ -60,7 +60,8 @@ def recomputation(name: str, size: int) -> dict[str, Any]:
     """Of one network: the tiles of `tile="auto"`, their operations, and the ratio."""
     network = NETWORKS[name]
     sizes = {"base_width": network["base_width"], "depth": network["depth"]}
-    plan = plan_image((size, size), model_of(network).network, tile="auto")
+    model = model_of(network).paced((size, size))
+    plan = plan_image((size, size), model.network, tile="auto")
     computed = computed_operations(plan, **sizes)
     needed = needed_operations((size, size), **sizes)
     return {"tiles": len(plan), "tile_input": list(plan.tile_input), "ratio": computed / needed}

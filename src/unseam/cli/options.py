@@ -33,13 +33,21 @@ def model_argument(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "model",
         metavar="MODEL",
-        help="name of a model that `unseam models` lists, a model file, the folder of a run, or a "
-        "bioimage.io package",
+        help="name of a model that `unseam models` lists, a model file, the folder of a run or of a "
+        "cross-validation, or a bioimage.io package",
     )
 
 
 def of_images(command: argparse.ArgumentParser) -> None:
     """What else decides a prediction."""
+    command.add_argument(
+        "--with",
+        dest="also",
+        metavar="MODEL",
+        action="append",
+        default=[],
+        help="another model, whose probabilities are averaged with those of MODEL; may be repeated",
+    )
     command.add_argument(
         "--tta",
         choices=("none", "mirror", "rotate"),
@@ -97,7 +105,10 @@ def loaded(options: Namespace) -> Model:
     from unseam.prediction import load_model
 
     model = load_model(
-        options.model, device=options.device, engine=options.engine, precision=options.precision
+        [options.model, *options.also],
+        device=options.device,
+        engine=options.engine,
+        precision=options.precision,
     )
     return model.with_objects(**object_changes(options))
 

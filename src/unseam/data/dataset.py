@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unseam.augment import change_intensities, coordinates, draw_recipe, sample
+from unseam.augment import change_intensities, coordinates, draw_recipe, in_units, sample_units
 from unseam.config import AugmentConfig, LossConfig
 from unseam.data.sample import IGNORE, Sample
 from unseam.data.weight_map import class_frequencies, class_weights, paper_weight_map, plugin_weight_map
@@ -167,7 +167,8 @@ class PatchSampler:
         self.images = list(images)
         self.input_shape, self.output_shape = tuple(input_shape), tuple(output_shape)
         self.augment, self.density, self.seed, self.anisotropic = augment, density, seed, anisotropic
-        rows = [self._density(image.target[0]).sum(-1).flatten().cpu().numpy() for image in self.images]
+        self._kinds = [np.sign(image.target[0].cpu().numpy()).astype(np.int8) for image in self.images]
+        rows = [self._density(kinds).sum(-1).ravel() for kinds in self._kinds]
         self._first_row = np.cumsum([0, *(len(r) for r in rows)])
         self._mass = np.cumsum(np.concatenate(rows), dtype=np.float64)
         if self._mass[-1] == 0:
@@ -180,14 +181,15 @@ class PatchSampler:
         rng = np.random.default_rng([self.seed, k])
         source, centre = self._draw_centre(rng)
         recipe = draw_recipe(self.augment, self.input_shape, rng, anisotropic=self.anisotropic)
-        position = coordinates(recipe, centre, self.input_shape, device=source.image.device)
-        inner = position
+        scaled, middle = in_units(recipe, centre, source.image.shape[1:])
+        grid = coordinates(scaled, middle, self.input_shape, device=source.image.device)
+        inner = grid
         for axis, (size, kept) in enumerate(zip(self.input_shape, self.output_shape, strict=True)):
             inner = inner.narrow(axis, (size - kept) // 2, kept)
         return Batch(
-            change_intensities(sample(source.image, position, mode="linear"), recipe),
-            sample(source.target, inner, mode="nearest")[0].long(),
-            sample(source.weights, inner, mode="linear")[0],
+            change_intensities(sample_units(source.image, grid, mode="linear"), recipe),
+            sample_units(source.target, inner, mode="nearest")[0].long(),
+            sample_units(source.weights, inner, mode="linear")[0],
         )
 
     def batch(self, step: int, size: int) -> Batch:
@@ -199,18 +201,18 @@ class PatchSampler:
             torch.stack([p.weights for p in patches]),
         )
 
-    def _density(self, target: Tensor) -> Tensor:
-        return (target > 0).double() + self.density * (target == 0).double()
+    def _density(self, kinds: NDArray[np.int8]) -> NDArray[np.float64]:
+        """Of pixels that are 1 objects, 0 background, -1 ignored."""
+        return np.array([self.density, 1.0, 0.0])[kinds]
 
     def _draw_centre(self, rng: np.random.Generator) -> tuple[TrainingImage, NDArray[np.float64]]:
         """An image and a position in it, in proportion to the density over the whole set."""
         row = int(np.searchsorted(self._mass, rng.random() * self._mass[-1], side="right"))
         row = min(row, len(self._mass) - 1)
         index = int(np.searchsorted(self._first_row, row, side="right")) - 1
-        source = self.images[index]
-        shape = source.target.shape[1:]
-        leading = np.unravel_index(row - self._first_row[index], shape[:-1])
-        along = self._density(source.target[(0, *leading)]).cumsum(0).cpu().numpy()
+        kinds = self._kinds[index]
+        leading = np.unravel_index(row - self._first_row[index], kinds.shape[:-1])
+        along = self._density(kinds[leading]).cumsum()
         column = int(np.searchsorted(along, rng.random() * along[-1], side="right"))
-        centre = np.array([*leading, min(column, shape[-1] - 1)], dtype=np.float64)
-        return source, centre + rng.uniform(-0.5, 0.5, len(centre))
+        centre = np.array([*leading, min(column, kinds.shape[-1] - 1)], dtype=np.float64)
+        return self.images[index], centre + rng.uniform(-0.5, 0.5, len(centre))

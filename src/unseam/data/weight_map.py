@@ -5,7 +5,7 @@ the classes, the second makes the network learn the narrow gaps between cells.
 
 The second term vanishes within a few sigma. So each cell's distances are computed in a window around it
 only, and not at all for a cell that has no other near it: over a hundred times faster than one distance
-transform of the whole image per cell. ``python bench/weight_map.py`` measures it.
+transform of the whole image per cell. ``python -m bench.performance stages`` measures it.
 """
 
 from __future__ import annotations

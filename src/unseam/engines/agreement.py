@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unseam.engines.known import torch_on
 from unseam.engines.network import EngineNetwork
+from unseam.grid import slices
 from unseam.io.remembered import recall, remember
-from unseam.processor import processor
-from unseam.tiling import ANY_TILE
+from unseam.tile_rule import ANY_TILE
 
 LARGEST = {"float32": 1e-3, "bfloat16": 0.5, "int8": 0.9}
 """Of a probability, the largest difference that is not called disagreement."""
@@ -23,8 +24,12 @@ MEAN = {"float32": 1e-4, "bfloat16": 0.02, "int8": 0.05}
 OTHERWISE = {"float32": 0.002, "bfloat16": 0.02, "int8": 0.05}
 """The same of the share of pixels whose likeliest class is another."""
 KIND = "agreement"
+REMEMBERED = ("largest", "mean", "otherwise")
+"""Numbers of an `Agreement` that are."""
 COMPARED = {2: 96, 3: 24}
 """Pixels per axis, at least, that are compared: what PyTorch computes takes little."""
+_SEEN: WeakKeyDictionary[EngineNetwork, Agreement] = WeakKeyDictionary()
+"""What was found in this process."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,16 @@ class Agreement:
     largest, mean : difference of a probability.
     otherwise : share of the pixels whose likeliest class is another.
     precision : what the engine computes in.
+    is_blank : whether all that was compared is of one class, which says little.
+    is_recalled : whether it was found another day.
     """
 
     largest: float
     mean: float
     otherwise: float
     precision: str
+    is_blank: bool = False
+    is_recalled: bool = False
 
     @property
     def is_good(self) -> bool:
@@ -61,7 +70,9 @@ class Agreement:
         )
 
     def __str__(self) -> str:
-        return f"probabilities within {_rounded_up(self.largest)} of float32 on the first tile"
+        where = "on a blank tile" if self.is_blank else "on the first tile"
+        when = "when it was compared" if self.is_recalled else where
+        return f"probabilities within {_rounded_up(self.largest)} of float32 {when}"
 
 
 def _rounded_up(value: float) -> str:
@@ -82,11 +93,25 @@ def is_reference(network: EngineNetwork) -> bool:
 
 
 def known_agreement(network: EngineNetwork) -> Agreement | None:
-    """What was found before on this machine; None where PyTorch is loaded and can be asked anew."""
-    if not network.digest or "torch" in sys.modules:
+    """What was found before: of this network here, or on this machine where PyTorch is not loaded.
+
+    Not of blank tiles alone.
+    """
+    if network in _SEEN:
+        return None if _SEEN[network].is_blank else _SEEN[network]
+    if not network.key or "torch" in sys.modules:
         return None
-    found = recall(KIND, _key(network))
-    return None if found is None else Agreement(**found)
+    return _read(recall(KIND, network.key), network.precision)
+
+
+def _read(numbers: Any, precision: str) -> Agreement | None:
+    """What was remembered; None where it is damaged, or speaks against an engine, which is seen anew."""
+    try:
+        largest, mean, otherwise = (float(numbers[name]) for name in REMEMBERED)
+    except (KeyError, TypeError, ValueError):
+        return None
+    found = Agreement(largest, mean, otherwise, precision, is_recalled=True)
+    return found if found.is_good and min(largest, mean, otherwise) >= 0 else None
 
 
 def compared_size(network: EngineNetwork) -> tuple[int, ...]:
@@ -95,25 +120,23 @@ def compared_size(network: EngineNetwork) -> tuple[int, ...]:
     return tuple(network.rule.output([-(-least // g) * g for g in grid]))
 
 
-def compare(network: EngineNetwork, tile: NDArray[np.float32]) -> Agreement:
-    """Compare an engine with PyTorch in float32 on a tile (C, *input), of `compared_size`.
+def compare(network: EngineNetwork, tile: NDArray[np.float32], found: NDArray[np.float32]) -> Agreement:
+    """Compare what an engine found of a tile (C, *input), of `compared_size`, with PyTorch in float32.
 
-    Of a large tile its middle is compared, as far as a smaller tile of PyTorch's gives it.
-
-    Raises
-    ------
-    Exception
-        Whatever the engine raises that cannot run the network.
+    Of a large tile its middle is compared, as far as a smaller tile of PyTorch's gives it. The worst of all
+    tiles of this process counts; it is remembered, unless all were blank.
     """
-    found = network.probabilities(tile)
     grid, least = network.geometry.grid, COMPARED[network.spatial_dims]
     output = [min(n, -(-least // g) * g) for n, g in zip(found.shape[1:], grid, strict=True)]
     start = [(n - m) // 2 // g * g for n, m, g in zip(found.shape[1:], output, grid, strict=True)]
-    part = _cut(tile, start, network.geometry.input_for(output))
-    expected = reference_of(network).probabilities(part)
-    agreement = _compared(_cut(found, start, expected.shape[1:]), expected, network.precision)
-    if network.digest:
-        remember(KIND, _key(network), asdict(agreement))
+    seen = tuple((a, a + n) for a, n in zip(start, network.geometry.input_for(output), strict=True))
+    expected = reference_of(network).probabilities(tile[(slice(None), *slices(seen))])
+    same = tuple((a, a + n) for a, n in zip(start, expected.shape[1:], strict=True))
+    agreement = _compared(found[(slice(None), *slices(same))], expected, network.precision)
+    agreement = _worst(agreement, _SEEN.get(network, agreement))
+    _SEEN[network] = agreement
+    if network.key and agreement.is_good and not agreement.is_blank:
+        remember(KIND, network.key, {name: getattr(agreement, name) for name in REMEMBERED})
     return agreement
 
 
@@ -124,13 +147,15 @@ def reference_of(network: EngineNetwork) -> EngineNetwork:
 
 def _compared(found: NDArray[np.float32], expected: NDArray[np.float32], precision: str) -> Agreement:
     apart = np.where(np.isnan(found) & np.isnan(expected), 0.0, np.abs(found - expected))
-    otherwise = float((found.argmax(0) != expected.argmax(0)).mean())
-    return Agreement(float(apart.max()), float(apart.mean()), otherwise, precision)
+    classes = expected.argmax(0)
+    otherwise = float((found.argmax(0) != classes).mean())
+    is_blank = bool((classes == classes.flat[0]).all())
+    return Agreement(float(apart.max()), float(apart.mean()), otherwise, precision, is_blank)
 
 
-def _cut(array: NDArray[np.float32], start: Sequence[int], size: Sequence[int]) -> NDArray[np.float32]:
-    return array[(slice(None), *(slice(a, a + n) for a, n in zip(start, size, strict=True)))]
-
-
-def _key(network: EngineNetwork) -> str:
-    return f"{network.digest} | {network} | {processor()}"
+def _worst(one: Agreement, other: Agreement) -> Agreement:
+    """The larger of all differences; NaN is larger than any."""
+    largest, mean, otherwise = (
+        float(np.maximum(getattr(one, name), getattr(other, name))) for name in REMEMBERED
+    )
+    return Agreement(largest, mean, otherwise, one.precision, one.is_blank and other.is_blank)

@@ -1,11 +1,11 @@
-"""From which size on tiles compute alike, measured: overlapping results of two shapes, bit for bit.
+"""Which tiles compute alike, measured: overlapping results of tiles of several shapes, bit for bit.
 
 In bfloat16 an engine takes other kernels for small tiles than for large ones, and probabilities differ by
-some 1e-2, far more than what is settled near decisions. So only tiles are used that were seen to agree::
+some 1e-2, far more than what is settled near decisions. So only shapes are used that were seen to agree::
 
-    largest   ├───────────────────────────┤
-    smaller       ├───────────────────┤              begins a step of the grid later: the same pixels
-    smaller           ├───────────┤                  must have the same bits, down to the least size
+    reference   ├───────────────────────────┤
+    another         ├───────────────────┤              begins a step of the grid later: the same pixels
+    another             ├───────────┤                  must have the same bits, or the shape is not used
 
 What decides is which kernel is taken, so the numbers in the tile do not matter; they are drawn.
 """
@@ -22,17 +22,21 @@ from unseam.geometry import CONVOLUTIONS_PER_LEVEL, AxisGeometry
 from unseam.io.remembered import recall, remember
 from unseam.model.folded import FoldedNetwork
 from unseam.processor import processor
-from unseam.tiling import TileRule
+from unseam.tile_rule import TileRule
 
-STEP = {2: 128, 3: 16}
-"""Pixels that the sizes differ by which are tried."""
-LARGEST = {2: 512, 3: 96}
-"""The largest of them; for networks that take long for it a smaller one is."""
+SHAPES: dict[int, tuple[tuple[int, ...], ...]] = {
+    2: ((128, 128), (256, 256), (384, 384), (512, 512)),
+    3: ((16, 64, 64), (48, 48, 48), (16, 96, 96), (64, 64, 64), (32, 96, 96), (96, 96, 96)),
+}
+"""Outputs of tiles that are compared with the last, or an earlier one where that takes long. In the plane
+they are square, as averaging over quarter turns takes them both ways round; for few slices some are thin."""
 MOST_WORK = 400e9
 """Multiplications that a tile may take here."""
 ALIKE = 5e-6
 """What is rounding of float32 still: as `unseam.decisions.ROUNDING`, which is settled."""
-KIND = "tiles"
+KIND = "shapes"
+Answer = tuple[tuple[int, ...], NDArray[np.float32]]
+"""Where a tile begins, and its probabilities."""
 
 
 def with_rule(network: EngineNetwork) -> EngineNetwork:
@@ -43,16 +47,16 @@ def with_rule(network: EngineNetwork) -> EngineNetwork:
     Exception
         Whatever the engine raises that cannot run it.
     """
-    if network.precision == "float32":
+    if network.precision in ("float32", "float64"):
         return network
     key = rule_key(network)
     known = recall(KIND, key) if key else None
-    if known is None:
-        rule = find_rule(network)
-        if key:
-            remember(KIND, key, {"least": rule.least, "single": rule.is_single, "exact": rule.is_exact})
-        return network.with_rule(rule)
-    return network.with_rule(TileRule(tuple(known["least"]), bool(known["single"]), bool(known["exact"])))
+    if known is not None:
+        return network.with_rule(TileRule(tuple(map(tuple, known["shapes"])), bool(known["exact"])))
+    rule = find_rule(network)
+    if key:
+        remember(KIND, key, {"shapes": rule.shapes, "exact": rule.is_exact})
+    return network.with_rule(rule)
 
 
 def rule_key(network: EngineNetwork) -> str:
@@ -61,32 +65,33 @@ def rule_key(network: EngineNetwork) -> str:
 
 
 def find_rule(network: EngineNetwork) -> TileRule:
-    """Which tiles compute alike, from the largest size down."""
-    sizes = _sizes(network.folded)
-    largest = sizes[-1]
-    image = _image(network, largest)
-    reference = _answer(network, image, largest, shift=0)
-    again = _difference(reference, _answer(network, image, largest, shift=1))
-    if again > ALIKE:
-        return TileRule(largest, is_single=True)
-    worst, least, exact = again, largest, again == 0
-    for size in reversed(sizes[:-1]):
-        for shape in (size, (*size[:-1], largest[-1]), (*largest[:-1], size[-1])):
-            worst = max(worst, _difference(reference, _answer(network, image, shape, shift=2)))
-            if worst > ALIKE:
-                return TileRule(least, is_exact=exact)
-        least, exact = size, worst == 0
-    return TileRule(least, is_exact=exact)
+    """Which tiles compute alike: the reference, and all that agree with it wherever they begin."""
+    *others, reference = shapes_of(network)
+    image = noise_for(network, reference)
+    expected = answer(network, image, reference, shift=0)
+    worst = difference(expected, answer(network, image, reference, shift=1))
+    if worst > ALIKE:
+        return TileRule((reference,))
+    alike = [reference]
+    for shape in others:
+        apart = difference(expected, answer(network, image, shape, shift=2))
+        if apart <= ALIKE:
+            worst = max(worst, apart)
+            alike.append(shape)
+    return TileRule(tuple(sorted(alike)), worst == 0)
 
 
-def _sizes(folded: FoldedNetwork) -> list[tuple[int, ...]]:
-    """Outputs of tiles that are tried, all multiples of the grid, the smallest first."""
-    dims, grid = folded.spatial_dims, folded.geometry.grid
-    sizes = dict.fromkeys(
-        tuple(-(-size // g) * g for g in grid) for size in range(STEP[dims], LARGEST[dims] + 1, STEP[dims])
-    )
-    small = [size for size in sizes if work(folded, folded.geometry.input_for(size)) <= MOST_WORK]
-    return small or [next(iter(sizes))]
+def shapes_of(network: EngineNetwork) -> list[tuple[int, ...]]:
+    """Outputs of the tiles that are compared, all multiples of the grid, the reference last."""
+    grid = network.geometry.grid
+    shapes = list(dict.fromkeys(on_grid(shape, grid) for shape in SHAPES[len(grid)]))
+    quick = [s for s in shapes if work(network.folded, network.geometry.input_for(s)) <= MOST_WORK]
+    return quick or shapes[:1]
+
+
+def on_grid(size: Sequence[int], grid: Sequence[int]) -> tuple[int, ...]:
+    """A size, rounded up to multiples of the grid."""
+    return tuple(-(-n // g) * g for n, g in zip(size, grid, strict=True))
 
 
 def work(folded: FoldedNetwork, tile: Sequence[int]) -> float:
@@ -111,29 +116,26 @@ def work(folded: FoldedNetwork, tile: Sequence[int]) -> float:
     return total
 
 
-def _image(network: EngineNetwork, output: Sequence[int]) -> NDArray[np.float32]:
-    """Numbers for a tile of the largest size, and some steps of the grid more along each axis."""
+def noise_for(network: EngineNetwork, output: Sequence[int]) -> NDArray[np.float32]:
+    """Numbers for a tile, and some steps of the grid more along each axis; no zeros, nothing denormal."""
     grid = network.geometry.grid
     shape = network.geometry.input_for([n + 3 * g for n, g in zip(output, grid, strict=True)])
     noise = np.random.default_rng(0).normal(0.3, 0.6, (network.in_channels, *shape))
     return noise.astype(np.float32)
 
 
-def _answer(
+def answer(
     network: EngineNetwork, image: NDArray[np.float32], output: Sequence[int], *, shift: int
-) -> tuple[tuple[int, ...], NDArray[np.float32]]:
-    """Where a tile begins, and its probabilities."""
+) -> Answer:
+    """What a tile gives that begins so many steps of the grid after the image."""
     start = tuple(shift * g for g in network.geometry.grid)
     size = network.geometry.input_for(output)
     part = image[(slice(None), *(slice(a, a + n) for a, n in zip(start, size, strict=True)))]
     return start, network.probabilities(part)
 
 
-def _difference(
-    one: tuple[tuple[int, ...], NDArray[np.float32]],
-    other: tuple[tuple[int, ...], NDArray[np.float32]],
-) -> float:
-    """The largest difference over the pixels that two tiles share."""
+def difference(one: Answer, other: Answer) -> float:
+    """The largest difference over the pixels that two tiles share; infinite where one is no number."""
     starts, answers = (one[0], other[0]), (one[1], other[1])
     low = np.max(starts, axis=0)
     stops = [np.add(start, answer.shape[1:]) for start, answer in zip(starts, answers, strict=True)]
@@ -142,4 +144,5 @@ def _difference(
         answer[(slice(None), *(slice(p - s, q - s) for p, q, s in zip(low, high, start, strict=True)))]
         for start, answer in zip(starts, answers, strict=True)
     )
-    return float(np.abs(a - b).max())
+    largest = float(np.abs(a - b).max())
+    return np.inf if np.isnan(largest) else largest

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from unseam.engines.bits import with_rule
-from unseam.engines.engine import Engine
+from unseam.engines.engine import Engine, first_line
 from unseam.engines.known import engine_of
 from unseam.engines.network import EngineNetwork
 from unseam.engines.quantised import NOT_CALIBRATED
@@ -19,6 +20,8 @@ ENGINES = (AUTO, "openvino", "onnx", "torch")
 PRECISIONS = (AUTO, "float32", "bfloat16", "int8")
 BY_SPEED = ("openvino", "torch", "onnx")
 """On a processor, the fastest first; on a GPU there is PyTorch alone."""
+_INSTEAD: WeakKeyDictionary[EngineNetwork, EngineNetwork] = WeakKeyDictionary()
+"""What was taken in place of networks that are in use."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,12 @@ def choices(engine: str = AUTO, precision: str = AUTO, *, device: str = "cpu") -
     for what, given, known in (("engine", engine, ENGINES), ("precision", precision, PRECISIONS)):
         if given not in known:
             raise InputError(f"{what} is {given!r}; expected one of: {', '.join(known)}")
+    if precision == "int8" and engine == AUTO:
+        engine = "openvino"  # which alone computes in it
     if device != "cpu" and engine not in (AUTO, "torch"):
         raise InputError(
             f"engine {engine} runs on the processor, and device {device} was asked for; give one of them"
         )
-    if precision == "int8" and engine == AUTO:
-        engine = "openvino"  # which alone computes in it
     names = BY_SPEED if device == "cpu" else ("torch",)
     installed = [one for one in (engine_of(name, device) for name in names) if one.is_installed]
     if engine != AUTO:
@@ -103,7 +106,9 @@ def choose(
         try:
             return Chosen(with_rule(network), tuple(failures))
         except Exception as error:  # of another package, with classes of its own
-            failures.append(f"{choice} cannot run this network ({_first(error)}): the next engine is taken")
+            failures.append(
+                f"{choice} cannot run this network ({first_line(error)}): the next engine is taken"
+            )
     raise UnseamError(f"no engine runs this network: {'; '.join(failures) or 'none is installed'}")
 
 
@@ -115,8 +120,11 @@ def instead(network: EngineNetwork) -> EngineNetwork:
     UnseamError
         If there is none.
     """
-    others = choices(network.engine.name, network.precision, device=network.engine.device)[1:]
-    return choose(network.folded, others, threads=network.threads, digest=network.digest).network
+    if network not in _INSTEAD:
+        others = choices(network.engine.name, network.precision, device=network.engine.device)[1:]
+        chosen = choose(network.folded, others, threads=network.threads, digest=network.digest)
+        _INSTEAD[network] = chosen.network
+    return _INSTEAD[network]
 
 
 def faster(choice: Choice) -> str:
@@ -154,6 +162,8 @@ def _precisions(engine: Engine, precision: str, device: str) -> Iterator[tuple[s
     elif multiplies_bfloat16():
         yield "bfloat16", "the processor multiplies it natively"
         yield "float32", "the next"
+    elif multiplies_bfloat16() is None:
+        yield "float32", "whether the processor multiplies bfloat16 is not known on this system"
     else:
         yield "float32", "the processor has no native bfloat16"
 
@@ -168,12 +178,8 @@ def _refuse_missing(engine: Engine) -> None:
 
 def _refuse_precision(engine: Engine, precision: str) -> None:
     if precision not in (AUTO, *engine.precisions):
+        computed = " or ".join(kind for kind in PRECISIONS if kind in engine.precisions)
         raise ConfigError(
-            f"precision {precision} was asked for and {engine.title} computes in "
-            f"{', '.join(engine.precisions)} here; choose another engine or precision"
+            f"precision {precision} was asked for and {engine.title} computes in {computed} alone; choose "
+            "another engine or precision"
         )
-
-
-def _first(error: Exception) -> str:
-    """What an error says, in one line."""
-    return " ".join(str(error).split())[:160] or type(error).__name__

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import Protocol
+from threading import Lock
+from typing import Generic, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,3 +76,51 @@ class Engine:
 
     def __str__(self) -> str:
         return f"{self.title} {self.version}"
+
+
+T = TypeVar("T")
+
+
+class Shared(Generic[T]):
+    """What is made of a network once for tiles of all shapes; it goes when the network goes.
+
+    Parameters
+    ----------
+    make : callable
+        Takes the network and what else decides the result; the result must not hold the network.
+    """
+
+    def __init__(self, make: Callable[..., T]) -> None:
+        self._make, self._lock = make, Lock()
+        self._made: WeakKeyDictionary[FoldedNetwork, dict[tuple[Hashable, ...], T]] = WeakKeyDictionary()
+
+    def of(self, network: FoldedNetwork, *how: Hashable) -> T:
+        """What is made of a network in this way, now or before."""
+        with self._lock:
+            made = self._made.setdefault(network, {})
+            if how not in made:
+                made[how] = self._make(network, *how)
+            return made[how]
+
+
+@contextmanager
+def telling_memory(*words: str) -> Iterator[None]:
+    """Within it an error of an engine that says one of these is a `MemoryError`: it has no class for that.
+
+    Raises
+    ------
+    MemoryError
+    """
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # of another package, with classes of its own
+        if any(word in str(error) for word in words):
+            raise MemoryError(first_line(error)) from error
+        raise
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(error).split())[:160] or type(error).__name__

@@ -28,6 +28,10 @@ ONNX = Engine(
 )
 
 
+TORCH_PRECISIONS = ("float32", "bfloat16", "float64")
+"""By PyTorch's names of its types; the last is for `unseam verify`."""
+
+
 def torch_on(device: str) -> Engine:
     """PyTorch on a device: "cpu", or "cuda" with a number or without."""
 
@@ -42,9 +46,7 @@ def torch_on(device: str) -> Engine:
         return torch.compile_encoder(network, part, threads=threads, device=device)
 
     title = "PyTorch" if device == "cpu" else f"PyTorch on {device}"
-    return Engine(
-        "torch", title, ("torch",), "", ("float32", "bfloat16"), compile_tile, compile_encoder, device
-    )
+    return Engine("torch", title, ("torch",), "", TORCH_PRECISIONS, compile_tile, compile_encoder, device)
 
 
 def engine_of(name: str, device: str = "cpu") -> Engine:

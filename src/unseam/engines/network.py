@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from unseam.engines.engine import Encode, Engine, Run
 from unseam.geometry import Geometry
 from unseam.model.folded import FoldedNetwork
-from unseam.tiling import ANY_TILE, TileRule
+from unseam.processor import processor
+from unseam.tile_rule import ANY_TILE, TileRule
 
 KEPT = 4
 """Tile shapes that stay compiled: each holds a form of the weights of its own."""
@@ -51,7 +53,7 @@ class EngineNetwork:
     engine : what runs it.
     precision : what it computes in.
     threads : 0 for as many as the engine takes by itself.
-    rule : which tiles compute alike.
+    rule : which tiles compute alike, and how fast they are.
     digest : of the file of its weights, by which is remembered what was found out; "" where there is none.
     """
 
@@ -90,6 +92,14 @@ class EngineNetwork:
         return self.folded.geometry
 
     @property
+    def key(self) -> str:
+        """What decides its bits, under which is remembered what was found out; "" where it has no file."""
+        if not self.digest:
+            return ""
+        made = f"{self}, {self.threads or 'all'} threads, unseam {version('unseam')}"
+        return f"{self.digest} | {made} | {processor()}"
+
+    @property
     def is_local(self) -> bool:
         """Whether a tile, its halo cut away, gives what the whole image would: it pads nothing."""
         return True
@@ -122,8 +132,11 @@ class EngineNetwork:
         return np.concatenate([np.stack([x.mean(1), np.square(x).mean(1)]) for x in levels], axis=1)
 
     def with_rule(self, rule: TileRule) -> EngineNetwork:
-        """The same network, of which it is known which tiles compute alike."""
-        return replace(self, rule=rule)
+        """The same network, of which more is known about its tiles; what is compiled stays so."""
+        other = replace(self, rule=rule)
+        object.__setattr__(other, "_runs", self._runs)
+        object.__setattr__(other, "_encoders", self._encoders)
+        return other
 
     def __str__(self) -> str:
         return f"{self.engine}, {self.precision}"

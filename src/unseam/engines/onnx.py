@@ -6,19 +6,20 @@ Nodes and weights have the names of the modules: `down.0` to `bottom` go down, `
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unseam.engines.engine import Encode, Run
+from unseam.engines.engine import Encode, Run, Shared, telling_memory
 from unseam.model.folded import Convolution, FoldedNetwork, crop_margins
 
 OPSET, IR_VERSION = 17, 8
 """Of 2022: what newer runtimes read, and many older ones still do."""
 INPUT, OUTPUT = "image", "probabilities"
 PRECISIONS = ("float32",)
+NO_MEMORY = ("allocate memory", "bad allocation", "bad_alloc")
+"""Words of the errors of ONNX Runtime where memory is used up."""
 
 
 class Nodes:
@@ -126,10 +127,11 @@ class Nodes:
 def compile_tile(network: FoldedNetwork, tile: Sequence[int], *, precision: str, threads: int = 0) -> Run:
     """The network as a function of a tile: (C, *tile) to probabilities (classes, *output)."""
     assert precision in PRECISIONS and network.geometry.output(tile)
-    session = _session(network, threads)
+    session = _SESSIONS.of(network, threads)
 
     def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
-        found = session.run([OUTPUT], {INPUT: np.ascontiguousarray(x)[None]})
+        with telling_memory(*NO_MEMORY):
+            found = session.run([OUTPUT], {INPUT: np.ascontiguousarray(x)[None]})
         probabilities: NDArray[np.float32] = found[0][0]
         return probabilities
 
@@ -138,16 +140,16 @@ def compile_tile(network: FoldedNetwork, tile: Sequence[int], *, precision: str,
 
 def compile_encoder(network: FoldedNetwork, part: Sequence[int], *, threads: int = 0) -> Encode:
     """The contracting path as a function of a part of an image: what each level makes of it, float32."""
-    session, names = _encoder(network, threads)
+    session, names = _ENCODERS.of(network, threads)
 
     def encode(x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         assert x.shape[1:] == tuple(part)
-        return [level[0] for level in session.run(names, {INPUT: np.ascontiguousarray(x)[None]})]
+        with telling_memory(*NO_MEMORY):
+            return [level[0] for level in session.run(names, {INPUT: np.ascontiguousarray(x)[None]})]
 
     return encode
 
 
-@lru_cache(maxsize=2)
 def _session(network: FoldedNetwork, threads: int) -> Any:
     """The network run by ONNX Runtime, at any tile shape."""
     nodes = Nodes(network)
@@ -157,7 +159,6 @@ def _session(network: FoldedNetwork, threads: int) -> Any:
     return _run_by(nodes.model(letters, {OUTPUT: ["batch", network.classes, *free]}), threads)
 
 
-@lru_cache(maxsize=2)
 def _encoder(network: FoldedNetwork, threads: int) -> tuple[Any, list[str]]:
     nodes = Nodes(network)
     bottom, skips = nodes.contract(INPUT)
@@ -168,6 +169,9 @@ def _encoder(network: FoldedNetwork, threads: int) -> tuple[Any, list[str]]:
     return _run_by(nodes.model(letters, outputs), threads), names
 
 
+_SESSIONS, _ENCODERS = Shared(_session), Shared(_encoder)
+
+
 def _run_by(proto: Any, threads: int) -> Any:
     import onnxruntime
 
@@ -175,4 +179,5 @@ def _run_by(proto: Any, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     content = proto.SerializeToString()
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    with telling_memory(*NO_MEMORY):
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

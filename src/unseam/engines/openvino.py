@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unseam.engines.engine import Encode, Run
+from unseam.engines.engine import Encode, Run, telling_memory
 from unseam.engines.quantised import corrected, matched, quantise
 from unseam.model.folded import Convolution, FoldedNetwork, crop_margins
 
 PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 """And what is computed in where nothing is rounded to int8."""
+NO_MEMORY = ("Check 'ptr' failed", "bad_alloc", "allocate memory")
+"""Words of its errors where memory is used up."""
 
 
 def compile_tile(network: FoldedNetwork, tile: Sequence[int], *, precision: str, threads: int = 0) -> Run:
-    """The network as a function of a tile: (C, *tile) to probabilities (classes, *output).
-
-    In int8 it is one that is calibrated.
-    """
+    """The network, for int8 one that is calibrated, as a function of a tile: see `Run`."""
     model = quantised_graph(network, tile) if precision == "int8" else graph(network, tile)
-    compiled = compiled_graph(model, precision, threads)
-
-    def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
-        probabilities: NDArray[np.float32] = np.array(compiled([np.ascontiguousarray(x)[None]])[0])[0]
-        return probabilities
-
-    return run
+    answers = answers_of(compiled_graph(model, precision, threads))
+    return lambda x: answers(x)[0]
 
 
 def compile_encoder(network: FoldedNetwork, part: Sequence[int], *, threads: int = 0) -> Encode:
@@ -40,13 +35,7 @@ def compile_encoder(network: FoldedNetwork, part: Sequence[int], *, threads: int
     image = ops.parameter([1, network.in_channels, *part], np.float32, name="image")
     bottom, skips = _contract(ops, network, image)
     model = openvino.Model([ops.result(x) for x in (*skips, bottom)], [image], "encoder")
-    compiled = compiled_graph(model, "float32", threads)
-
-    def encode(x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        found = compiled([np.ascontiguousarray(x)[None]])
-        return [np.array(found[k])[0] for k in range(len(skips) + 1)]
-
-    return encode
+    return answers_of(compiled_graph(model, "float32", threads))
 
 
 def compiled_graph(model: Any, precision: str, threads: int) -> Any:
@@ -58,7 +47,25 @@ def compiled_graph(model: Any, precision: str, threads: int) -> Any:
     }
     if threads:
         options["INFERENCE_NUM_THREADS"] = threads
-    return _core().compile_model(model, "CPU", options)
+    with telling_memory(*NO_MEMORY):
+        return _core().compile_model(model, "CPU", options)
+
+
+def answers_of(compiled: Any) -> Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]:
+    """An image (C, *pixels) to the results of a compiled network, without the axis of the batch.
+
+    Results lie in the request until the next image, so one thread at a time computes and takes them away;
+    it has all cores for that.
+    """
+    request, outputs, alone = compiled.create_infer_request(), len(compiled.outputs), Lock()
+
+    def answers(x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        image = np.ascontiguousarray(x)[None]
+        with alone, telling_memory(*NO_MEMORY):
+            found = request.infer([image], share_inputs=True, share_outputs=True)
+            return [np.array(found[k])[0] for k in range(outputs)]
+
+    return answers
 
 
 @lru_cache(maxsize=1)

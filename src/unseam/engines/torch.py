@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from unseam.engines.engine import Encode, Run
+from unseam.engines.engine import Encode, Run, Shared, telling_memory
 from unseam.model.folded import Convolution, FoldedNetwork, crop_margins
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
 CONVOLUTION = {2: functional.conv2d, 3: functional.conv3d}
 UP_CONVOLUTION = {2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
 POOL = {2: functional.max_pool2d, 3: functional.max_pool3d}
+NO_MEMORY = ("DefaultCPUAllocator", "out of memory")
+"""Words of its errors where memory is used up."""
 LAYOUT = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
@@ -27,7 +28,7 @@ class _Placed:
     """The weights of a network on a device, in one precision, each laid out as it is used."""
 
     def __init__(self, network: FoldedNetwork, precision: str, device: str) -> None:
-        self.network, self.dtype, self.device = network, PRECISIONS[precision], device
+        self.layout, self.dtype, self.device = LAYOUT[network.spatial_dims], getattr(torch, precision), device
         self._layers: dict[Convolution, tuple[Tensor, Tensor]] = {}
 
     def tensors(self, layer: Convolution) -> tuple[Tensor, Tensor]:
@@ -35,18 +36,16 @@ class _Placed:
         if layer not in self._layers:
             weight = torch.tensor(layer.weight).to(self.device, self.dtype)
             bias = torch.tensor(layer.bias).to(self.device, self.dtype)
-            layout = LAYOUT[self.network.spatial_dims]
-            self._layers[layer] = weight.to(memory_format=layout), bias  # of one channel too
+            self._layers[layer] = weight.to(memory_format=self.layout), bias  # of one channel too
         return self._layers[layer]
 
     def image(self, tile: NDArray[np.float32]) -> Tensor:
         """A tile as the network takes it, (1, C, *tile)."""
         x = torch.tensor(np.ascontiguousarray(tile))[None].to(self.device, self.dtype)
-        return x.contiguous(memory_format=LAYOUT[self.network.spatial_dims])
+        return x.contiguous(memory_format=self.layout)
 
 
-_placed = lru_cache(maxsize=2)(_Placed)
-"""All tile shapes share the weights."""
+_PLACED = Shared(_Placed)
 
 
 def compile_tile(
@@ -56,12 +55,12 @@ def compile_tile(
 
     They are float32; in double precision they are float64.
     """
-    placed = _placed(network, precision, device)
+    placed = _PLACED.of(network, precision, device)
     answer = torch.float64 if precision == "float64" else torch.float32
 
     def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
-        with _computing(threads):
-            p = torch.softmax(_forward(placed, placed.image(x)).to(answer), dim=1)[0]
+        with _computing(threads, device):
+            p = torch.softmax(_forward(network, placed, placed.image(x)).to(answer), dim=1)[0]
             return np.ascontiguousarray(p.cpu().numpy())
 
     assert network.geometry.output(tile)
@@ -72,29 +71,61 @@ def compile_encoder(
     network: FoldedNetwork, part: Sequence[int], *, threads: int = 0, device: str = "cpu"
 ) -> Encode:
     """The contracting path as a function of a part of an image: what each level makes of it, float32."""
-    placed = _placed(network, "float32", device)
+    placed = _PLACED.of(network, "float32", device)
 
     def encode(x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         assert x.shape[1:] == tuple(part)
-        with _computing(threads):
-            bottom, skips = _contract(placed, placed.image(x))
+        with _computing(threads, device):
+            bottom, skips = _contract(network, placed, placed.image(x))
             return [np.ascontiguousarray(level[0].cpu().numpy()) for level in (*skips, bottom)]
 
     return encode
 
 
+class _Settings:
+    """Settings of the process that hold while tiles are computed, in any thread; then they are as before."""
+
+    def __init__(self) -> None:
+        self._lock, self._within = Lock(), 0
+        self._threads, self._tf32 = 0, True
+
+    def enter(self, threads: int, *, exact: bool) -> None:
+        """Take `threads`, where it is not 0, and no TF32 if `exact`: its 10 bits are not float32."""
+        with self._lock:
+            if not self._within:
+                self._threads, self._tf32 = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
+            self._within += 1
+            if threads:
+                torch.set_num_threads(threads)  # which holds for the thread that says it
+            if exact:
+                torch.backends.cudnn.allow_tf32 = False
+
+    def leave(self) -> None:
+        """Undo `enter`."""
+        with self._lock:
+            self._within -= 1
+            if torch.get_num_threads() != self._threads:
+                torch.set_num_threads(self._threads)
+            if not self._within and torch.backends.cudnn.allow_tf32 != self._tf32:
+                torch.backends.cudnn.allow_tf32 = self._tf32
+
+
+_SETTINGS = _Settings()
+
+
 @contextmanager
-def _computing(threads: int) -> Iterator[None]:
-    if threads:
-        torch.set_num_threads(threads)  # which holds for one thread of the process alone
-    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):  # 10 bits are not float32
-        yield
+def _computing(threads: int, device: str) -> Iterator[None]:
+    _SETTINGS.enter(threads, exact=device != "cpu")
+    try:
+        with torch.inference_mode(), telling_memory(*NO_MEMORY):
+            yield
+    finally:
+        _SETTINGS.leave()
 
 
-def _forward(placed: _Placed, image: Tensor) -> Tensor:
+def _forward(network: FoldedNetwork, placed: _Placed, image: Tensor) -> Tensor:
     """Logits, as `UNet.forward`."""
-    network = placed.network
-    x, skips = _contract(placed, image)
+    x, skips = _contract(network, placed, image)
     margins = crop_margins(network.geometry)
     for k in reversed(range(len(skips))):
         up = UP_CONVOLUTION[network.spatial_dims]
@@ -102,25 +133,24 @@ def _forward(placed: _Placed, image: Tensor) -> Tensor:
         if network.active_up:
             x = _activation(x, network.leak)
         x = torch.cat([_crop(skips.pop(), margins[k]), x], dim=1)  # (1, skip + up, *spatial)
-        x = _level(placed, network.out[k], x)
+        x = _level(network, placed, network.out[k], x)
     return CONVOLUTION[network.spatial_dims](x, *placed.tensors(network.head))
 
 
-def _contract(placed: _Placed, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+def _contract(network: FoldedNetwork, placed: _Placed, image: Tensor) -> tuple[Tensor, list[Tensor]]:
     """What is at the bottom, and what each level above it makes before pooling."""
-    network = placed.network
     x, skips = image, []
     for level, stride in zip(network.down, network.strides, strict=True):
-        x = _level(placed, level, x)
+        x = _level(network, placed, level, x)
         skips.append(x)
         x = POOL[network.spatial_dims](x, stride, stride)
-    return _level(placed, network.bottom, x), skips
+    return _level(network, placed, network.bottom, x), skips
 
 
-def _level(placed: _Placed, level: Sequence[Convolution], x: Tensor) -> Tensor:
-    convolution: Any = CONVOLUTION[placed.network.spatial_dims]
+def _level(network: FoldedNetwork, placed: _Placed, level: Sequence[Convolution], x: Tensor) -> Tensor:
+    convolution: Any = CONVOLUTION[network.spatial_dims]
     for layer in level:
-        x = _activation(convolution(x, *placed.tensors(layer)), placed.network.leak)
+        x = _activation(convolution(x, *placed.tensors(layer)), network.leak)
     return x
 
 

@@ -17,7 +17,13 @@ MOST = 500
 
 
 def cache_folder() -> Path:
-    """The folder, which need not be there."""
+    """The folder, which need not be there.
+
+    Raises
+    ------
+    RuntimeError
+        If the system does not say where the home folder is.
+    """
     if os.environ.get(OWN):
         return Path(os.environ[OWN]).expanduser()
     if sys.platform == "win32":
@@ -42,7 +48,7 @@ def remember(kind: str, key: str, value: Any) -> None:
     try:
         with replacing(_path(kind), overwrite=True) as temporary:
             temporary.write_text(json.dumps(kept, indent=1), encoding="utf-8")
-    except OSError:
+    except (OSError, RuntimeError):  # the latter where nobody knows the home folder
         return
 
 
@@ -53,6 +59,6 @@ def _path(kind: str) -> Path:
 def _all(kind: str) -> dict[str, Any]:
     try:
         known = json.loads(_path(kind).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):  # of no home folder, or of lists in lists
         return {}
     return known if isinstance(known, dict) else {}

@@ -11,6 +11,8 @@ from unseam.errors import ModelFileError
 
 MODEL = "model.safetensors"
 """What the model in the folder of a run is called."""
+ENSEMBLE = "ensemble.json"
+"""What makes a folder that of a cross-validation; see `unseam.model.ensemble`."""
 PACKAGED = Path(__file__).parents[1] / "models"
 OWN = "UNSEAM_MODELS"
 """Environment variable: the user's folder of models, in place of the one that is usual on the system."""
@@ -34,7 +36,8 @@ def find_model(given: str | Path) -> Path:
     Raises
     ------
     ModelFileError
-        If there is no such file and no such name, or two models have the name.
+        If there is no such file and no such name, two models have the name, or the folder is that of a
+        cross-validation, which holds several.
 
     Examples
     --------
@@ -46,6 +49,11 @@ def find_model(given: str | Path) -> Path:
         return path / MODEL
     if path.is_file():
         return path
+    if (path / ENSEMBLE).is_file():
+        raise ModelFileError(
+            f"{path} holds the models of a cross-validation, and one model is taken here; give the folder of "
+            f"one of them, as {path / 'fold0'}"
+        )
     known = models_by_name()
     found = known.get(str(given), [])
     if len(found) > 1:

@@ -18,19 +18,19 @@ themselves released differs a little from the paper; the options `release`, `wid
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from unseam.errors import ConfigError, ShapeError
-from unseam.geometry import Geometry, check_levels
+from unseam.geometry import CONVOLUTIONS_PER_LEVEL, Geometry, check_levels
+from unseam.model.gradients import pool_and_crop, up_convolution
 
 Layer = Callable[..., nn.Module]
 Convolution: dict[int, Layer] = {2: nn.Conv2d, 3: nn.Conv3d}
 UpConvolution: dict[int, Layer] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 BatchNorm: dict[int, Layer] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
-max_pool: dict[int, Callable[..., Tensor]] = {2: nn.functional.max_pool2d, 3: nn.functional.max_pool3d}
 
 
 class UNet(nn.Module):
@@ -116,7 +116,8 @@ class UNet(nn.Module):
         kernels = [tuple(k) for k in kernels] if kernels else [(3,) * spatial_dims] * (depth + 1)
         check_levels(strides, kernels, spatial_dims=spatial_dims, depth=depth)
         self.in_channels, self.classes, self.spatial_dims = in_channels, classes, spatial_dims
-        self.base_width, self.strides, self.release = base_width, strides, release
+        self.base_width, self.release = base_width, release
+        self.strides, self.kernels = strides, kernels
         self.geometry = Geometry.from_levels(kernels, strides)
         widths = [base_width * 2**level for level in range(depth + 1)]
         up_widths, out_widths = _expanding(widths, release), _expanding(widths, wide_top)
@@ -146,19 +147,25 @@ class UNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Logits of the centre of a tile: (B, C, *spatial) to (B, classes, *geometry.output(spatial))."""
         self._check_tile(image)
-        pool = max_pool[self.spatial_dims]
         x, skips = image, []
-        for level, stride in zip(self.down, self.strides, strict=True):
-            x = level(x)
-            skips.append(x)
-            x = pool(x, stride, stride)
+        for level, stride, kept in zip(self.down, self.strides, self._kept(image.shape[2:]), strict=True):
+            x, skip = pool_and_crop(level(x), stride, kept)
+            skips.append(skip)
         x = self.dropout(self.bottom(x))
         for skip, up, level in zip(reversed(skips), reversed(self.up), reversed(self.out), strict=True):
-            x = self.after_up(up(x))
-            x = torch.cat([centre_crop(skip, x.shape[2:]), x], dim=1)  # (B, skip + up, *spatial)
+            x = self.after_up(up_convolution(up, x))
+            x = torch.cat([skip, x], dim=1)  # (B, skip + up, *spatial)
             x = level(x)
         logits: Tensor = self.head(x)
         return logits
+
+    def _kept(self, shape: Sequence[int]) -> Iterator[list[int]]:
+        """What is kept of the map of each level for its skip, from the top down; `shape` is the tile's."""
+        inner = self.geometry.output(shape)
+        for kernel, stride in zip(self.kernels, self.strides, strict=False):
+            kept = [n + CONVOLUTIONS_PER_LEVEL * (k - 1) for n, k in zip(inner, kernel, strict=True)]
+            yield kept
+            inner = tuple(n // s for n, s in zip(kept, stride, strict=True))
 
     def _check_tile(self, image: Tensor) -> None:
         if image.ndim != self.spatial_dims + 2 or image.shape[1] != self.in_channels:
@@ -184,14 +191,7 @@ def double_convolution(
 
 def activation(leak: float) -> nn.Module:
     """ReLU, or one that lets `leak` times what is below 0 through."""
-    return nn.LeakyReLU(leak, inplace=True) if leak else nn.ReLU(inplace=True)
-
-
-def centre_crop(x: Tensor, shape: Sequence[int]) -> Tensor:
-    """The middle of the spatial axes of `x`: a view of the given shape."""
-    for axis, size in enumerate(shape, start=2):
-        x = x.narrow(axis, (x.shape[axis] - size) // 2, size)
-    return x
+    return nn.LeakyReLU(leak) if leak else nn.ReLU()
 
 
 def initialise(net: UNet, generator: torch.Generator | None = None) -> None:

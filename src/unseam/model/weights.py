@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,12 @@ def load_folded(path: Path) -> tuple[FoldedNetwork, ModelHeader]:
 def file_digest(path: Path) -> str:
     """Of the content of a file: two models of one digest are one."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def files_digest(paths: Sequence[Path]) -> str:
+    """Of the content of several files in their order; of one as `file_digest`."""
+    each = [file_digest(path) for path in paths]
+    return each[0] if len(each) == 1 else hashlib.sha256(" ".join(each).encode()).hexdigest()[:16]
 
 
 def read_weights(content: bytes) -> dict[str, NDArray[Any]]:

@@ -14,7 +14,7 @@ from unseam.packages.description import Description
 from unseam.packages.reading import Reading
 from unseam.packages.sizes import Sizes
 from unseam.processor import threads_wanted
-from unseam.tiling import ANY_TILE
+from unseam.tile_rule import ANY_TILE
 
 Array = NDArray[np.float32]
 NUMBERS: Final = {
@@ -46,6 +46,7 @@ class ForeignNetwork:
     in_channels, classes, spatial_dims, base_width, geometry : as of a `unseam.UNet`.
     is_local : whether it is known that a tile, its halo cut away, gives what the whole image would.
     rule : any tiles.
+    precision : what it computes in, at least.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class ForeignNetwork:
         self.in_channels, self.classes = description.channels_in, reading.classes
         self.spatial_dims, self.base_width = len(description.spatial), width
         self.geometry, self.is_local, self.rule = sizes.geometry, sizes.is_local, ANY_TILE
+        self.precision = "float32"
 
     def probabilities(self, tile: Array) -> Array:
         """A tile, scaled, (C, *input), to probabilities, (classes, *output), the halo cut away.

@@ -1,8 +1,10 @@
 """Prediction: an image of any size through a trained network, to probabilities, labels and objects."""
 
+from unseam.prediction.loading import choose_device, load_model, load_models_for, ready
 from unseam.prediction.memory import free_memory
-from unseam.prediction.model import Model, Runner, choose_device, load_model, load_model_for, ready
+from unseam.prediction.model import Model
 from unseam.prediction.region import Prepared, predict_region
+from unseam.prediction.runner import Runner
 from unseam.prediction.segmentation import Segmentation, measure_classes
 from unseam.prediction.tiles import TTA, plan_image, symmetries, tile_bytes, tile_function
 
@@ -15,7 +17,7 @@ __all__ = [
     "choose_device",
     "free_memory",
     "load_model",
-    "load_model_for",
+    "load_models_for",
     "measure_classes",
     "plan_image",
     "predict_region",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from unseam.engines.combined import members_of
 from unseam.engines.network import EngineNetwork
 from unseam.geometry import AxisGeometry
 from unseam.grid import Region
@@ -81,11 +82,15 @@ def judge(
     *,
     correction: Correction = NONE,
 ) -> Verdict | None:
-    """Compare an image, made ready and corrected before, with the training images, if they are known."""
-    if header.guard is None or not isinstance(net, EngineNetwork):
+    """Compare an image, made ready and corrected before, with the training images, if they are known.
+
+    Where several models are averaged, with those of the first, as its network sees them.
+    """
+    own = members_of(net)
+    if header.guard is None or not own:
         return None
     pixels = None if prepared.is_resized or correction else _pixels(prepared.image, header.spacing)
-    return compare(header.guard, observe(net, prepared), pixels=pixels, correction=correction)
+    return compare(header.guard, observe(own[0], prepared), pixels=pixels, correction=correction)
 
 
 def _pixels(image: Source, trained: Sequence[float] | None) -> str | None:

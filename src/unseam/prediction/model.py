@@ -2,58 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unseam.config import Config
 from unseam.decisions import to_labels
-from unseam.engines.agreement import Agreement, compare, is_reference, known_agreement
-from unseam.engines.choosing import AUTO, Choice, choices, choose, instead
-from unseam.engines.known import torch_on
+from unseam.engines.agreement import Agreement, is_reference
+from unseam.engines.combined import members_of, together
 from unseam.engines.network import EngineNetwork
-from unseam.errors import InputError, ShapeError
+from unseam.engines.pace import paced
+from unseam.errors import EngineWarning, InputError, ShapeError
 from unseam.guard.correction import NONE, Correction
 from unseam.io.source import Source, array_source
-from unseam.model.finding import find_model
-from unseam.model.folded import FoldedNetwork, fold
 from unseam.model.header import ModelHeader
-from unseam.model.weights import file_digest, load_folded
 from unseam.normalize import MapParts
-from unseam.packages.files import is_package
-from unseam.packages.load import load_package
+from unseam.prediction.agreeing import agree
 from unseam.prediction.diameter import Sized, check_diameter, find_size, is_found, zoom_of
 from unseam.prediction.guarding import judge
-from unseam.prediction.region import Prepared, predict_region, prepare, sample_tile, whole_of
+from unseam.prediction.region import Prepared, network_shape, predict_region, prepare, whole_of
+from unseam.prediction.runner import Runner, runner_of
 from unseam.prediction.segmentation import Segmentation
-from unseam.prediction.tiles import TTA, Network, plan_image, symmetries, tile_function
-from unseam.processor import may_have_gpu, processor, threads_wanted
-from unseam.tiling import ANY_TILE, TileFunction, TileRule, apply_tiled
-
-if TYPE_CHECKING:
-    from unseam.model.unet import UNet
-
-
-@dataclass(frozen=True)
-class Runner:
-    """What runs a model, as a plain value that travels to other processes.
-
-    Attributes
-    ----------
-    engine, precision, device : as `load_model` takes them.
-    rule : which tiles compute alike.
-    versions : of what decides the bits of the result, the processor among them where it does.
-    """
-
-    engine: str = AUTO
-    precision: str = AUTO
-    device: str = "cpu"
-    rule: TileRule = ANY_TILE
-    versions: Mapping[str, str] = field(default_factory=dict)
+from unseam.prediction.tiles import TTA, Network, fits_memory, plan_image, symmetries, tile_function
+from unseam.tiling import TileFunction, apply_tiled
 
 
 @dataclass(frozen=True)
@@ -77,6 +53,8 @@ class Model:
     failed."""
     agreement: Agreement | None = None
     """How far its engine is from PyTorch in float32, once that was looked at."""
+    members: tuple[Path, ...] = ()
+    """Where several models are averaged, the file of each, in the order of the sum."""
 
     @property
     def own(self) -> EngineNetwork:
@@ -85,37 +63,52 @@ class Model:
         Raises
         ------
         InputError
+            If it is another program's, or there are several.
+        """
+        nets = self.own_members
+        if len(nets) > 1:
+            raise InputError(f"{len(nets)} models are averaged here, and this takes one; give one of them")
+        return nets[0]
+
+    @property
+    def own_members(self) -> tuple[EngineNetwork, ...]:
+        """The networks that are averaged, or the only one, where they were made here.
+
+        Raises
+        ------
+        InputError
             If it is another program's.
         """
-        if not isinstance(self.network, EngineNetwork):
+        nets = members_of(self.network)
+        if not nets:
             raise InputError(
                 f"{self.path} is a network of another program, and this takes a U-Net of unseam; give the "
                 "model.safetensors of a run"
             )
-        return self.network
+        return nets
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file of each model that is averaged, or of the only one; none where it has none."""
+        return self.members or ((self.path,) if self.path else ())
 
     @property
     def engine(self) -> str:
         """What runs the network, in which precision, in words."""
-        return str(self.network) if isinstance(self.network, EngineNetwork) else "ONNX Runtime, float32"
+        return str(self.network) if members_of(self.network) else "ONNX Runtime, float32"
 
     @property
-    def runner(self) -> Runner:
-        """What another process has to run the network with, so that it gives the same bits."""
-        net = self.network
-        if not isinstance(net, EngineNetwork):
-            return Runner(device=self.device)
-        versions = {net.engine.title: net.engine.version}
-        if net.precision != "float32":
-            versions["processor"] = processor()
-        return Runner(net.engine.name, net.precision, self.device, net.rule, versions)
+    def runners(self) -> tuple[Runner, ...]:
+        """What another process has to run the network of each file with, so that it gives the same bits."""
+        nets = members_of(self.network)
+        return tuple(runner_of(net, self.device) for net in nets) or (Runner(device=self.device),)
 
     def agreeing(self, image: Source) -> Model:
         """The model with an engine that gives what PyTorch gives in float32, seen on a tile of an image.
 
         The first time that a model is used on a machine, a tile of the middle of the image is compared; later
-        what came of it is remembered, see `unseam.engines.agreement`. An engine that disagrees is replaced by
-        another, and `notes` say so.
+        what came of it is remembered, see `unseam.engines.agreement`; after a blank tile the next image is
+        compared as well. An engine that disagrees or fails is replaced by another, and `notes` say so.
 
         Raises
         ------
@@ -123,20 +116,34 @@ class Model:
             If axes or channels do not fit the model, or the image is empty.
         InputError
             If a pixel is NaN or infinite.
+        UnseamError
+            If no engine is left.
         """
-        if self.agreement is not None or not isinstance(self.network, EngineNetwork):
-            return self
-        if is_reference(self.network):
+        nets = members_of(self.network)
+        is_seen = self.agreement is not None and not self.agreement.is_blank
+        if is_seen or all(map(is_reference, nets)):
             return self
         self.check_channels(image)
-        found = known_agreement(self.network)
-        if found is None:
-            found = compare(self.network, sample_tile(self.network, self.header, image))
-        if found.is_good:
-            return replace(self, agreement=found)
-        other = instead(self.network)
-        note = f"{self.engine} disagrees with PyTorch in float32 ({found.in_full}); {other} is taken"
-        return replace(self, network=other, notes=(*self.notes, note)).agreeing(image)
+        seen = agree(nets, self.header, image)
+        notes = (*self.notes, *seen.notes)
+        return replace(self, network=together(seen.networks), agreement=seen.agreement, notes=notes)
+
+    def _agreeing(self, image: Source) -> Model:
+        """As `agreeing`; a program that calls `predict` is warned of what else `notes` say alone."""
+        model = self.agreeing(image)
+        for note in model.notes[len(self.notes) :]:
+            warnings.warn(note, EngineWarning, stacklevel=3)
+        return model
+
+    def paced(self, shape: Sequence[int], memory: float | None = None) -> Model:
+        """The model, of which it is known how fast tiles of several sizes are on this machine.
+
+        Measured once for a machine, the first time that an image (`shape`, in the network's pixels) is large
+        enough for it; see `unseam.engines.pace`. It changes time alone, never the result.
+        """
+        if not isinstance(self.network, EngineNetwork):
+            return self
+        return replace(self, network=paced(self.network, shape, fits_memory(self.network, memory)))
 
     def predict(
         self,
@@ -188,7 +195,7 @@ class Model:
         channels = self._with_channels(np.asarray(image))
         size = tuple(float(s) for s in spacing) if spacing else None
         source = correction.apply(array_source(channels, spacing=size))
-        model = self.agreeing(source)
+        model = self._agreeing(source)
         sized = Sized(correction.zoom or zoom)
         if sized.zoom is None:
             sized = model.sized(source, diameter, rescale=rescale, tta=tta, on_tile=on_tile)
@@ -250,12 +257,16 @@ class Model:
             As in `predict`.
         """
         self.check_channels(image)
-        function = self.tile_function(tta)
+        model = self
+        if tile == "auto":
+            shape = network_shape(image, self.header.spacing, rescale=rescale, zoom=zoom)
+            model = self.paced(shape, memory)
+        function = model.tile_function(tta)
         scaling = self.header.normalization.fit(
             image.read, image.shape, channels=image.channels, dtype=image.dtype, map_parts=map_parts
         )
         return prepare(
-            self.network,
+            model.network,
             self.header,
             function,
             image,
@@ -275,8 +286,11 @@ class Model:
         on_tile: Callable[[int, int], None] | None = None,
     ) -> NDArray[np.float32]:
         """Softmax over the classes: (C, *spatial) to (classes, *spatial), up to rounding of float32."""
-        function = self.tile_function(tta)
-        plan = plan_image(image.shape[1:], self.network, tile=tile)
+        model = self._agreeing(array_source(image))
+        if tile == "auto":
+            model = model.paced(image.shape[1:])
+        function = model.tile_function(tta)
+        plan = plan_image(image.shape[1:], model.network, tile=tile)
         scaled = array_source(self.header.normalization(image))
         result: NDArray[np.float32] = apply_tiled(function, scaled, plan, on_tile=on_tile)
         return result
@@ -322,116 +336,3 @@ class Model:
             )
         if 0 in shape:
             raise ShapeError(f"the image is empty: its shape is {shape[1:]}")
-
-
-def load_model(
-    path: str | Path,
-    *,
-    device: str = "auto",
-    engine: str = "auto",
-    precision: str = "auto",
-    threads: int = 0,
-) -> Model:
-    """A trained model from its file, ready to predict.
-
-    Parameters
-    ----------
-    path : str or Path
-        The .safetensors file, the folder of the run that made it, or the name of a model, as "nuclei"; see
-        `unseam.model.finding.find_model`. Or a bioimage.io package, packed or not, with ONNX weights or those
-        of a `unseam.UNet`.
-    device : str
-        "auto", "cpu" or "cuda".
-    engine : str
-        What runs the network: "openvino", "onnx", "torch", or "auto", the fastest of those installed.
-    precision : str
-        "float32", "bfloat16", or "auto": bfloat16 where the processor multiplies it natively. Or "int8", of a
-        model that is calibrated for it.
-    threads : int
-        Of the engine; 0 for as many as it takes by itself.
-
-    Raises
-    ------
-    ModelFileError
-        If the file is missing, cut short, no model, or of a newer version, or the name unknown.
-    MissingExtraError
-        If a package takes an optional one, or the engine is not installed.
-    InputError
-        If there is no such device, engine or precision, or they do not go together, or the model is not
-        calibrated for int8.
-    """
-    on_cpu = engine in ("openvino", "onnx") or precision == "int8"
-    place = "cpu" if device == "auto" and on_cpu else choose_device(device)
-    options = choices(engine, precision, device=place)
-    threads = threads or threads_wanted()
-    if is_package(Path(path)):
-        return from_package(Path(path), options, threads=threads)
-    path = find_model(path)
-    folded, header = load_folded(path)
-    chosen = choose(folded, options, threads=threads, digest=file_digest(path))
-    return Model(chosen.network, header, chosen.network.engine.device, path, chosen.failures)
-
-
-def load_model_for(path: Path, runner: Runner, *, threads: int = 0) -> Model:
-    """The model of a file with the engine that another process chose: this one, and no other.
-
-    Raises
-    ------
-    UnseamError
-        As `load_model`, and if the engine does not run it.
-    """
-    if is_package(path):
-        loaded = load_package(path)
-        if not isinstance(loaded.network, FoldedNetwork):
-            return Model(loaded.network, loaded.header, "cpu", path, loaded.notes)
-        folded, header = loaded.network, loaded.header
-    else:
-        folded, header = load_folded(path)
-    device = choose_device(runner.device)
-    option = choices(runner.engine, runner.precision, device=device)[0]
-    network = EngineNetwork(folded, option.engine, option.precision, threads, runner.rule)
-    return Model(network, header, device, path)
-
-
-def from_package(path: Path, options: Sequence[Choice], *, threads: int = 0) -> Model:
-    """The model of a bioimage.io package, ready to predict; see `unseam.packages.load.load_package`.
-
-    Networks of other programs are run by ONNX Runtime, in float32.
-    """
-    loaded = load_package(path)
-    if not isinstance(loaded.network, FoldedNetwork):
-        return Model(loaded.network, loaded.header, "cpu", loaded.path, loaded.notes)
-    chosen = choose(loaded.network, options, threads=threads)
-    notes = (*loaded.notes, *chosen.failures)
-    return Model(chosen.network, loaded.header, chosen.network.engine.device, loaded.path, notes)
-
-
-def ready(net: UNet, header: ModelHeader, device: str = "cpu") -> Model:
-    """A model of a network in training, run by PyTorch in float32; `net` is left as it is."""
-    arrays = {name: values.detach().float().cpu().numpy() for name, values in net.state_dict().items()}
-    network = EngineNetwork(fold(header.network, arrays), torch_on(device), threads=threads_wanted())
-    return Model(network, header, device)
-
-
-def choose_device(name: str) -> str:
-    """The device of a name; "auto" is CUDA where there is one. PyTorch is imported only where there may be.
-
-    Raises
-    ------
-    InputError
-        If there is no such device.
-    """
-    if name == "cpu" or (name == "auto" and not may_have_gpu()):
-        return "cpu"
-    import torch
-
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            "device cuda was asked for and PyTorch finds none; use --device cpu, or see `unseam doctor`"
-        )
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return str(torch.device(name))
-    except RuntimeError:
-        raise InputError(f"device is {name!r}; expected auto, cpu or cuda") from None

@@ -29,11 +29,10 @@ from unseam.model.header import ModelHeader
 from unseam.normalize import Scaling
 from unseam.prediction.tiles import NetworkSizes, plan_image
 from unseam.resample import needed, resample, resample_at, resampled, shape_at, taps_of_pixels
+from unseam.tile_rule import ANY_TILE, TileRule
 from unseam.tiling import (
-    ANY_TILE,
     TileFunction,
     TilePlan,
-    TileRule,
     apply_tiled,
     plan_tiles,
     read_mirrored,
@@ -274,11 +273,12 @@ def tiles_of(prepared: Prepared, inner: Region, *, before: int = 0) -> tuple[Til
 
 def _context(prepared: Prepared, plan: TilePlan) -> list[int]:
     """What is read around a region: the halo of its tiles, and of those that jut out of it."""
+    last = plan.tile([count - 1 for count in plan.counts])
+    margin = [max(h, b - n) for h, (_, b), n in zip(plan.halo, last.read, plan.shape, strict=True)]
     if prepared.rule.is_exact:
-        last = plan.tile([count - 1 for count in plan.counts])
-        return [max(h, b - n) for h, (_, b), n in zip(plan.halo, last.read, plan.shape, strict=True)]
+        return margin
     cells = smallest_tile(prepared.geometry, prepared.rule)
-    return [halo + cell for halo, cell in zip(prepared.geometry.halo, cells, strict=True)]
+    return [max(m, h + cell) for m, h, cell in zip(margin, prepared.geometry.halo, cells, strict=True)]
 
 
 def sample_tile(net: EngineNetwork, header: ModelHeader, image: Source) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any, Protocol
@@ -12,14 +13,17 @@ from numpy.typing import NDArray
 from unseam.errors import InputError
 from unseam.geometry import Geometry
 from unseam.prediction.memory import free_memory
-from unseam.tiling import TilePlan, TileRule, plan_tiles
+from unseam.tile_rule import TileRule
+from unseam.tiling import TilePlan, fastest, plan_tiles
 
 TTA = ("none", "mirror", "rotate")
-LARGEST_TILE = {2: 512, 3: 96}
-"""Output pixels per axis that `tile="auto"` does not exceed: on processors larger tiles were not faster."""
+LARGEST_TILE = {2: 512, 3: 128}
+"""Output pixels per axis that `tile="auto"` does not exceed where no larger tiles were timed."""
 SHARE_OF_MEMORY = 0.25
 """Share of the free memory that the activations of one tile may take with `tile="auto"`."""
 
+BYTES = {"float64": 8, "float32": 4, "bfloat16": 2}
+"""Of a number of an activation."""
 Symmetry = tuple[int, tuple[int, ...]]
 """Quarter turns in the last two axes, then the axes that are mirrored."""
 
@@ -53,7 +57,11 @@ class NetworkSizes(Protocol):
 
     @property
     def rule(self) -> TileRule:
-        """Which tiles compute alike."""
+        """Which tiles compute alike, and how fast they are."""
+
+    @property
+    def precision(self) -> str:
+        """What it computes in."""
 
 
 class Network(NetworkSizes, Protocol):
@@ -99,27 +107,41 @@ def tile_function(net: Network, versions: Sequence[Symmetry]) -> Callable[[NDArr
 def plan_image(
     shape: Sequence[int], net: NetworkSizes, *, tile: int | str | tuple[int, ...], memory: float | None = None
 ) -> TilePlan:
-    """The tiles of an image; "auto" takes what `memory` (bytes; else a share of the free) allows."""
+    """The tiles of an image; "auto": the fastest that `memory` (bytes; else a share of the free) allows."""
     if tile != "auto":
         wanted = tile if isinstance(tile, tuple) else _whole_number(tile)
         return plan_tiles(shape, net.geometry, wanted, net.rule)
     memory = SHARE_OF_MEMORY * free_memory() if memory is None else memory
-    size = LARGEST_TILE[net.spatial_dims]
-    plan = largest = plan_tiles(shape, net.geometry, size, net.rule)
-    while tile_bytes(plan.tile_input, net) > memory and size // 2 >= max(net.geometry.grid):
-        size //= 2
-        plan = plan_tiles(shape, net.geometry, size, net.rule)
-    return largest if plan.tile_input == largest.tile_input else plan  # some take tiles of one size alone
+    plans = [plan_tiles(shape, net.geometry, size, net.rule) for size in _outputs(net)]
+    fitting = [plan for plan in plans if tile_bytes(plan.tile_input, net) <= memory]
+    return fastest(
+        fitting or [min(plans, key=lambda plan: math.prod(plan.tile_input))], net.geometry, net.rule
+    )
+
+
+def _outputs(net: NetworkSizes) -> list[tuple[int, ...]]:
+    """Outputs of tiles that "auto" chooses from."""
+    if net.rule.shapes:
+        return list(net.rule.shapes)
+    dims, least = net.spatial_dims, max(net.geometry.grid)
+    sizes = [(LARGEST_TILE[dims] >> k, 3 * LARGEST_TILE[dims] >> (k + 2)) for k in range(10)]
+    usual = [(size,) * dims for size in (n for pair in sizes for n in pair) if size >= least]
+    timed = [shape for shape, seconds in net.rule.seconds if math.isfinite(seconds)]
+    return [*dict.fromkeys([*timed, *(usual or [(least,) * dims])])]
+
+
+def fits_memory(net: NetworkSizes, memory: float | None = None) -> Callable[[Sequence[int]], bool]:
+    """Whether `memory` (as of `plan_image`) is enough for a tile with an output."""
+    allowed = SHARE_OF_MEMORY * free_memory() if memory is None else memory
+    return lambda output: tile_bytes(net.geometry.input_for(output), net) <= allowed
 
 
 def tile_bytes(tile_input: Sequence[int], net: NetworkSizes) -> int:
-    """About the memory that the activations of one tile take at their peak, float32.
+    """About the memory that the activations of one tile take at their peak.
 
     At the first level live the skip, the concatenation (two widths) and a convolution's input and output.
     """
-    pixels = int(np.prod(tile_input))
-    width = net.base_width
-    return 4 * pixels * 6 * width
+    return math.prod(tile_input) * 6 * net.base_width * BYTES.get(net.precision, 4)
 
 
 def _whole_number(tile: int | str) -> int:

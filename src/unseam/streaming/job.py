@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from unseam.guard.correction import NONE, Correction
 from unseam.io.open import open_sources
 from unseam.io.source import Source
 from unseam.normalize import Scaling
-from unseam.prediction import Model, Prepared, Runner, load_model_for
+from unseam.prediction import Model, Prepared, Runner, load_models_for
 from unseam.prediction.region import prepare
 
 _MODELS: dict[str, Model] = {}
@@ -127,11 +128,14 @@ def _close() -> None:
         cached.cache_clear()
 
 
-def hold_model_file(key: str, content: bytes, folder: Path, runner: Runner, *, threads: int) -> None:
-    """Keep the model whose file has this content, as a process does that works for another one."""
-    path = folder / f"{key}.safetensors"
-    path.write_bytes(content)
-    hold_model(key, load_model_for(path, runner, threads=threads))
+def hold_model_files(
+    key: str, contents: Sequence[bytes], folder: Path, runners: Sequence[Runner], *, threads: int
+) -> None:
+    """Keep the model whose files have these contents, as a process does that works for another one."""
+    paths = [folder / f"{key}-{number}.safetensors" for number in range(len(contents))]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
+    hold_model(key, load_models_for(paths, runners, threads=threads))
 
 
 @lru_cache(maxsize=4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ import numpy as np
 
 from unseam.axes import times
 from unseam.decisions import smallest_tile
+from unseam.engines.pace import USUAL
 from unseam.errors import ConfigError
 from unseam.grid import BlockGrid
 from unseam.io.source import Source
 from unseam.prediction import Model, free_memory, tile_bytes
 from unseam.prediction.region import network_shape, region_bytes
-from unseam.prediction.tiles import LARGEST_TILE
+from unseam.prediction.tiles import plan_image
+from unseam.tile_rule import TileRule
 from unseam.tiling import plan_tiles
 
 CHUNK = {2: 512, 3: 64}
@@ -33,6 +36,8 @@ LABEL_BYTES = 60
 BASE_BYTES = 500 * 2**20
 """About what the program itself takes, PyTorch above all, where the system does not say."""
 HEADROOM = 1.15
+WORTH_SAYING = 1.1
+"""Times as fast as usual, from which on a choice of tiles is told."""
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -107,7 +112,11 @@ def plan_stream(
     if block is not None and block < 1:
         raise ConfigError(f"block is {block}; give a number of pixels, for example {LARGEST_BLOCK[dims]}")
     size = LARGEST_BLOCK[dims] if block is None else block
-    largest = LARGEST_TILE[dims] if tile == "auto" else int(tile)
+    shape = network_shape(image, model.header.spacing, rescale=rescale, zoom=zoom)
+    if tile == "auto":  # the fastest for a block, as far as was measured
+        largest = max(plan_image([min(size, n) for n in shape], net, tile=tile).step)
+    else:
+        largest = int(tile)
     limit = base_bytes() + free_memory() if memory is None else memory
     while True:
         plan = _planned(model, image, size, largest, {"rescale": rescale, "zoom": zoom, "at_once": at_once})
@@ -177,14 +186,24 @@ def _up(n: int, step: int) -> int:
     return -(-n // step) * step
 
 
+def in_short(rule: TileRule, tile: Sequence[int]) -> str:
+    """What was won by timing tiles of several sizes; "" where nothing was."""
+    usual = (USUAL[len(tile)],) * len(tile)
+    ratio = rule.times_as_fast(tile, usual)
+    if ratio is None or ratio < WORTH_SAYING:
+        return ""
+    return f"; tiles of {tile[0]} pixels are {ratio:.1f} times as fast as of {usual[0]} here"
+
+
 def time_tile(model: Model, plan: StreamPlan, tta: str, *, repeats: int = 2) -> float:
-    """Seconds that one tile takes on this machine, measured on an empty one after a first for warming up."""
+    """Seconds that one tile takes on this machine, measured on noise after a first for warming up."""
     function = model.tile_function(tta)
-    empty = np.zeros((model.network.in_channels, *plan.tile_input), np.float32)
-    function(empty)
+    noise = np.random.default_rng(0).normal(0.3, 0.6, (model.network.in_channels, *plan.tile_input))
+    tile = noise.astype(np.float32)
+    function(tile)
     started = time.perf_counter()
     for _ in range(repeats):
-        function(empty)
+        function(tile)
     return (time.perf_counter() - started) / repeats
 
 

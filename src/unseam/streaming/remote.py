@@ -66,7 +66,7 @@ class Cluster:
         return f"unseam-{self.client.id}"
 
     def hold(self, key: str, model: Model) -> None:
-        """Send the model's file to each worker, and to those that join later; keep it here for the joins.
+        """Send the model's files to each worker, and to those that join later; keep it here for the joins.
 
         Raises
         ------
@@ -83,8 +83,8 @@ class Cluster:
         hold_model(key, model)
         plugin = HeldModel(
             key,
-            model.path.read_bytes(),
-            runner=model.runner,
+            [path.read_bytes() for path in model.files],
+            runners=model.runners,
             threads=self.threads,
             versions=self.versions,
             ignore_interrupt=self.is_local,

@@ -21,15 +21,16 @@ from unseam.grid import Region
 from unseam.io.annotations.save import OUTLINES
 from unseam.io.atomic import refuse_existing
 from unseam.io.source import Source
-from unseam.model.weights import file_digest
+from unseam.model.weights import files_digest
 from unseam.normalize import Scaling
 from unseam.prediction import Model
+from unseam.prediction.region import network_shape
 from unseam.streaming import passes
 from unseam.streaming.executors import Executor, Task, Threads
 from unseam.streaming.job import ImageSpec, Job
 from unseam.streaming.judging import judge_all
 from unseam.streaming.output import Output, clear_scratch, is_written, refuse_unlike
-from unseam.streaming.plan import AT_ONCE, StreamPlan, plan_of, plan_stream, time_tile
+from unseam.streaming.plan import AT_ONCE, StreamPlan, in_short, plan_of, plan_stream, time_tile
 from unseam.streaming.wanted import Reporter, Streamed, Wanted
 from unseam.streaming.work import (
     await_records,
@@ -85,7 +86,10 @@ def stream(
         model.check_channels(source)
     _refuse_outlines(model, wanted)
     model = model.agreeing(sources[0])
-    key, executor = file_digest(model_file), executor or Threads()
+    if wanted.tile == "auto":
+        shape = network_shape(sources[0], model.header.spacing, rescale=wanted.rescale, zoom=wanted.zoom)
+        model = model.paced(shape)
+    key, executor = files_digest(model.members or (model_file,)), executor or Threads()
     with working_on(wanted.out) as folder:
         try:
             return _Run(model, key, image, sources, wanted, folder, executor, reporter or Reporter()).all()
@@ -171,11 +175,16 @@ class _Run:
             "option": options | {"save": sorted(wanted.save)},
             "correction": asdict(wanted.correction),
             "version of": {"unseam": version("unseam"), "numpy": np.__version__},
-            "processor": platform.machine(),
+            "processor": self._processor(),
             "device": self.model.device,
             "engine": self.model.engine,
-            "tiles": asdict(self.model.network.rule),
+            "tiles": {"least": self.model.network.rule.least, "exact": self.model.network.rule.is_exact},
         }
+
+    def _processor(self) -> str:
+        """What decides the bits: in low precision more of the processor than in float32."""
+        told = (runner.versions.get("processor") for runner in self.model.runners)
+        return next(filter(None, told), platform.machine())
 
     def _plan(self, decided: Mapping[str, Any] | None) -> StreamPlan:
         """The plan; of work gone on with the same blocks and tiles, whatever memory is free today."""
@@ -198,7 +207,8 @@ class _Run:
                 tile=tuple(decided["tile"]),
                 **options,
             )
-        self.reporter.say(f"plan: {plan}{self.executor.each}")
+        won = in_short(self.model.network.rule, plan.tile)
+        self.reporter.say(f"plan: {plan}{self.executor.each}{won}")
         if plan.tiles * len(self.sources) >= WORTH_TIMING:
             seconds = time_tile(self.model, plan, wanted.tta)
             total = seconds * plan.tiles * len(self.sources)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from unseam.errors import InputError
 from unseam.prediction import Runner
 from unseam.processor import processor
 from unseam.streaming.executors import Task
-from unseam.streaming.job import Job, forget_model, hold_model_file
+from unseam.streaming.job import Job, forget_model, hold_model_files
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,20 @@ def surroundings() -> Surroundings:
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     versions = {
         "unseam": version("unseam"),
-        "torch": version("torch"),
+        "torch": _version_of("torch"),
         "numpy": np.__version__,
         "distributed": version("distributed"),
         "Python": ".".join(platform.python_version_tuple()[:2]),
         "processor": platform.machine(),
     }
     return Surroundings(f"{platform.node()} {cores}", CPU_COUNT, versions)
+
+
+def _version_of(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # of a build under another name, or of none
+        return "not installed"
 
 
 def versions_of(runner: Runner) -> dict[str, str]:
@@ -84,11 +91,11 @@ class HeldModel(WorkerPlugin):
     Parameters
     ----------
     key : str
-        Digest of the model's file.
-    content : bytes
-        Of the model's file.
-    runner : Runner
-        What runs the network.
+        Digest of the model's files.
+    contents : sequence of bytes
+        Of each of the model's files.
+    runners : sequence of Runner
+        What runs the network of each.
     threads : mapping of str to int
         Of the engine, for each `Surroundings.place`; elsewhere all cores are used.
     versions : mapping
@@ -101,14 +108,14 @@ class HeldModel(WorkerPlugin):
     def __init__(
         self,
         key: str,
-        content: bytes,
+        contents: Sequence[bytes],
         *,
-        runner: Runner,
+        runners: Sequence[Runner],
         threads: Mapping[str, int],
         versions: Mapping[str, str],
         ignore_interrupt: bool,
     ) -> None:
-        self.key, self.content, self.runner = key, content, runner
+        self.key, self.contents, self.runners = key, contents, runners
         self.threads_of, self.versions, self.ignore_interrupt = threads, versions, ignore_interrupt
         self.is_ready = False
 
@@ -121,12 +128,13 @@ class HeldModel(WorkerPlugin):
         here = surroundings()
         address = f"worker {worker.address}"
         refuse_other_versions(self.versions, here.versions, address)
-        refuse_other_versions(self.runner.versions, versions_of(self.runner), address)
+        for runner in self.runners:
+            refuse_other_versions(runner.versions, versions_of(runner), address)
         self.threads = self.threads_of.get(here.place, max(1, here.cores // worker.state.nthreads))
         self.running, self.given_up, self.lock = 0, set[str](), threading.Lock()
         folder = Path(worker.local_directory)
-        hold_model_file(self.key, self.content, folder, self.runner, threads=self.threads)
-        self.content = b""
+        hold_model_files(self.key, self.contents, folder, self.runners, threads=self.threads)
+        self.contents = ()
         self.is_ready = True
 
     def teardown(self, worker: Worker) -> None:

@@ -13,17 +13,14 @@ from torch import Tensor, nn
 
 from unseam.config import Config
 from unseam.data.dataset import Batch, PatchSampler
-from unseam.errors import FailedElsewhereError, TrainingError
 from unseam.losses import training_loss
+from unseam.training.clock import Clock
 from unseam.training.distributed import ALONE, World, agree, average
-from unseam.training.schedule import learning_rate, update_average
+from unseam.training.finite import Losses, Outcome, finite_losses
+from unseam.training.schedule import learning_rate, update_average, update_weights
 from unseam.training.state import State
 
 LOG_STEPS = 10
-PASSES_AT_THE_END = 3
-"""Predictions of the held-out images after the last step: to validate, to choose thresholds, to score."""
-VALIDATION_SHARE = 0.2
-"""Share of a budget of minutes that validations may take."""
 LARGEST_GRADIENT = 5.0
 """Gradients are scaled down to this norm: one odd patch then cannot throw the weights away."""
 
@@ -36,7 +33,8 @@ class Progress:
     ----------
     step : steps done.
     fraction : share of the run done, 0 to 1.
-    loss : mean since the last row of the history.
+    loss : mean since the last row of the history; on a GPU as it was when the last row was written, and NaN
+        before the first.
     score : the last validation score, or None.
     seconds_left : estimated.
     """
@@ -90,8 +88,13 @@ def fit(
     TrainingError
         If the loss or its gradient is not finite; the message names the cause. The best model so far is kept.
     """
-    clock = _Clock(state, config)
-    loss, losses = math.nan, list[float]()
+    device = next(state.net.parameters()).device
+    size = config.train.batch or 1
+
+    def draw(step: int) -> Batch:
+        return sampler.batch(world.batch_number(step), size)
+
+    clock, losses = Clock(state, config), Losses(state, draw, at_once=device.type == "cpu")
     last_checkpoint, saved_at = time.monotonic(), -1
     due, validated_at = clock.validations_due(), state.step if state.validations else -1
     while True:
@@ -99,25 +102,28 @@ def fit(
         if stop or fraction >= 1:
             break
         rate = learning_rate(config.train, fraction)
-        batch = sampler.batch(world.batch_number(state.step), config.train.batch or 1)
-        losses.append(train_step(state, batch, rate, config, low_precision=low_precision, world=world))
+        losses.add(take_step(state, draw(state.step), rate, config, low_precision=low_precision, world=world))
         state.step += 1
         state.seconds = clock.seconds()
-        loss = sum(losses) / len(losses)
         if state.step % LOG_STEPS == 0:
-            state.history.append(_row(state, loss, rate))
+            losses.settle()
+            state.history.append(_row(state, losses.mean(), rate))
             losses.clear()
-        hooks.progress(Progress(state.step, clock.fraction(), loss, _last_score(state), clock.seconds_left()))
+        told = Progress(state.step, clock.fraction(), losses.mean(), _last_score(state), clock.seconds_left())
+        hooks.progress(told)
         if clock.validations_due() > due:
-            _validate(state, hooks, loss, rate, clock)
+            losses.settle()
+            _validate(state, hooks, losses.mean(), rate, clock)
             due, validated_at = clock.validations_due(), state.step
             last_checkpoint = -math.inf
         if time.monotonic() - last_checkpoint > config.train.checkpoint_seconds:
+            losses.settle()
             state.seconds = clock.seconds()
             hooks.checkpoint(state)
             last_checkpoint, saved_at = time.monotonic(), state.step
+    losses.settle()
     if validated_at != state.step:  # stopped, or out of time between two steps
-        _validate(state, hooks, loss, learning_rate(config.train, clock.fraction()), clock)
+        _validate(state, hooks, losses.mean(), learning_rate(config.train, clock.fraction()), clock)
         saved_at = -1
     if saved_at != state.step:
         hooks.checkpoint(state)
@@ -127,7 +133,28 @@ def fit(
 def train_step(
     state: State, batch: Batch, rate: float, config: Config, *, low_precision: bool, world: World = ALONE
 ) -> float:
-    """One step of the optimiser; returns the loss, a mean over the ranks."""
+    """One step of the optimiser, waited for; returns the loss, a mean over the ranks.
+
+    Raises
+    ------
+    FailedElsewhereError
+        If the loss of another rank is not finite.
+    TrainingError
+        If the loss or the gradient is not finite; the weights are as they were, but for the average of them.
+    """
+    outcome = take_step(state, batch, rate, config, low_precision=low_precision, world=world)
+    return finite_losses([outcome], state, lambda _: batch)[0]
+
+
+def take_step(
+    state: State, batch: Batch, rate: float, config: Config, *, low_precision: bool, world: World = ALONE
+) -> Outcome:
+    """One step of the optimiser, which changes no weight if the loss or the gradient is not finite.
+
+    Nothing is read from the device, so that the next step can be prepared while it computes. The averaged
+    weights move all the same, and batch norm has counted the batch: the run ends when the loss is looked at,
+    which is before anything is kept.
+    """
     net, device = state.net, batch.image.device
     for group in state.optimizer.param_groups:
         group["lr"] = rate
@@ -140,17 +167,13 @@ def train_step(
     loss = training_loss(logits, batch.target, batch.weights, dice=config.loss.dice)
     state.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
-    mean, spoiled = loss.detach().clone(), (~loss.isfinite()).float()
-    average([*_gradients(net), *_statistics(net), mean, spoiled], world)
+    own = loss.detach()
+    mean, elsewhere = own.clone(), (~own.isfinite()).float()
+    average([*_gradients(net), *_statistics(net), mean, elsewhere], world)
     norm = torch.nn.utils.clip_grad_norm_(net.parameters(), LARGEST_GRADIENT)
-    value = mean.item()
-    if not (math.isfinite(value) and math.isfinite(norm.item())):
-        if spoiled.item() > 0 and math.isfinite(loss.item()):
-            raise FailedElsewhereError("the loss is not finite on another rank; its message says why")
-        raise TrainingError(_why_not_finite(batch, state, rate, loss=value))
-    state.optimizer.step()
+    update_weights(state.optimizer, unless=~(mean.isfinite() & norm.isfinite()))
     update_average(state.average, net, decay=config.train.average, step=state.step)
-    return value
+    return Outcome(state.step, rate, mean, own, elsewhere, norm)
 
 
 def _gradients(net: nn.Module) -> list[Tensor]:
@@ -185,7 +208,7 @@ def seeded(seed: int, step: int, device: torch.device) -> Iterator[None]:
         generator.set_state(before)
 
 
-def _validate(state: State, hooks: Hooks, loss: float, rate: float, clock: _Clock) -> None:
+def _validate(state: State, hooks: Hooks, loss: float, rate: float, clock: Clock) -> None:
     with clock.timing_validation():
         scores = hooks.validate(state.average)
     state.validations += 1
@@ -206,71 +229,3 @@ def _last_score(state: State) -> float | None:
             if key.startswith("val_"):
                 return value
     return None
-
-
-def _why_not_finite(batch: Batch, state: State, rate: float, *, loss: float) -> str:
-    """The likeliest cause of a loss or gradient that is not finite, as a sentence."""
-    if not all(torch.isfinite(p).all() for p in state.net.parameters()):
-        cause = "the weights are no longer finite"
-    elif not torch.isfinite(batch.image).all():
-        cause = "a patch has pixels that are not finite"
-    elif not torch.isfinite(batch.weights).all():
-        cause = "a weight map is not finite"
-    elif math.isfinite(loss):
-        cause = "it is too large"
-    else:
-        cause = "the network's output is out of range"
-    what = "gradient" if math.isfinite(loss) else "loss"
-    kept = "the best model so far is kept" if state.validations else "there was no model to keep yet"
-    return (
-        f"the {what} is not finite at iteration {state.step} ({cause}, learning rate {rate:.2g}); "
-        f"{kept}. Try a lower rate: --set train.learning_rate={rate / 10:.2g}"
-    )
-
-
-class _Clock:
-    """How much of the budget is spent: in steps, or in seconds over all resumptions.
-
-    A budget of minutes includes what comes after the last step, and slow validations become fewer.
-    """
-
-    def __init__(self, state: State, config: Config) -> None:
-        self._state, self._config = state, config.train
-        self._budget = 60 * (config.train.minutes or 0.0)
-        self._validation_seconds = 0.0
-        self._before, self._started = state.seconds, time.monotonic()
-        self._first_step = state.step
-
-    def seconds(self) -> float:
-        return self._before + time.monotonic() - self._started
-
-    def fraction(self) -> float:
-        if self._config.iterations:
-            return min(1.0, self._state.step / self._config.iterations)
-        return min(1.0, self.seconds() / (self._training_seconds() + 1e-9))
-
-    def validations_due(self) -> int:
-        """How many validations a run that was never stopped has done by now."""
-        count = self._config.validations
-        if not self._config.iterations and self._validation_seconds > 0:
-            count = min(count, max(1, int(VALIDATION_SHARE * self._budget / self._validation_seconds)))
-        return int(self.fraction() * count)
-
-    @contextmanager
-    def timing_validation(self) -> Iterator[None]:
-        """Within the block the held-out images are predicted once; the quickest time is what it takes."""
-        started = time.monotonic()
-        yield
-        spent = time.monotonic() - started
-        self._validation_seconds = min(self._validation_seconds or spent, spent)
-
-    def _training_seconds(self) -> float:
-        """The budget of minutes without the predictions of the held-out images at its end."""
-        return max(self._budget / 2, self._budget - PASSES_AT_THE_END * self._validation_seconds)
-
-    def seconds_left(self) -> float:
-        if not self._config.iterations:
-            return max(0.0, self._training_seconds() - self.seconds())
-        steps = max(1, self._state.step - self._first_step)
-        per_step = (time.monotonic() - self._started) / steps
-        return per_step * (self._config.iterations - self._state.step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from unseam.config import TrainConfig
 
@@ -13,7 +13,8 @@ from unseam.config import TrainConfig
 def build_optimizer(net: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     """The optimiser of the configuration; weight decay leaves biases and batch norm alone."""
     if config.optimizer == "sgd":
-        return torch.optim.SGD(net.parameters(), lr=config.learning_rate, momentum=config.momentum)
+        momentum = config.momentum
+        return torch.optim.SGD(net.parameters(), lr=config.learning_rate, momentum=momentum, fused=True)
     matrices = [p for p in net.parameters() if p.ndim > 1]
     vectors = [p for p in net.parameters() if p.ndim <= 1]
     groups = [
@@ -32,6 +33,15 @@ def learning_rate(config: TrainConfig, progress: float) -> float:
     return config.learning_rate * rise * fall
 
 
+def update_weights(optimizer: torch.optim.Optimizer, *, unless: Tensor) -> None:
+    """A step of an optimiser of `build_optimizer`, left out where `unless` is true, a scalar on its device.
+
+    The optimiser looks at it on the device, as it does for `torch.amp.GradScaler`, and nobody waits.
+    """
+    optimizer.found_inf = unless.float()  # type: ignore[attr-defined]
+    optimizer.step()
+
+
 @torch.no_grad()
 def update_average(average: nn.Module, net: nn.Module, *, decay: float, step: int) -> None:
     """Move the averaged weights towards the current ones; in the first steps faster, so that they start well.
@@ -39,6 +49,9 @@ def update_average(average: nn.Module, net: nn.Module, *, decay: float, step: in
     The running statistics of batch norm are averaged in the same way.
     """
     decay = min(decay, (1 + step) / (10 + step))
-    averaged = [t for t in average.state_dict().values() if t.is_floating_point()]
-    current = [t for t in net.state_dict().values() if t.is_floating_point()]
-    torch._foreach_lerp_(averaged, current, 1.0 - decay)
+    torch._foreach_lerp_(_numbers(average), _numbers(net), 1.0 - decay)
+
+
+def _numbers(net: nn.Module) -> list[Tensor]:
+    """Weights and running statistics, in an order that is the same for two networks of one kind."""
+    return [t for t in (*net.parameters(), *net.buffers()) if t.is_floating_point()]

@@ -76,15 +76,15 @@ class Cut:
 
 def reference_tile(prepared: Prepared) -> tuple[int, ...]:
     """Tiles of the reference cut: half of the largest, so that larger ones can be tried."""
-    return tuple(
-        _on_grid(n // 2, grid) for n, grid in zip(prepared.tile, prepared.geometry.grid, strict=True)
-    )
+    half = [_on_grid(n // 2, grid) for n, grid in zip(prepared.tile, prepared.geometry.grid, strict=True)]
+    return tuple(prepared.rule.output(half))
 
 
 def odd_tile(prepared: Prepared) -> tuple[int, ...]:
     """Tiles of about three quarters of the reference, an odd number of steps of the grid."""
     tile, grid = reference_tile(prepared), prepared.geometry.grid
-    return tuple(max(1, (3 * n // 4 // g - 1) | 1) * g for n, g in zip(tile, grid, strict=True))
+    odd = [max(1, (3 * n // 4 // g - 1) | 1) * g for n, g in zip(tile, grid, strict=True)]
+    return tuple(prepared.rule.output(odd))
 
 
 def choose_regions(prepared: Prepared, count: int, rng: np.random.Generator) -> tuple[Region, ...]:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from unseam.axes import times
 from unseam.config import ObjectConfig
 from unseam.decisions import to_classes, to_masks
-from unseam.engines import EngineNetwork
+from unseam.engines.combined import members_of, together
 from unseam.engines.known import torch_on
+from unseam.engines.network import EngineNetwork
 from unseam.grid import slices
 from unseam.prediction import Model, Prepared, symmetries, tile_function
 from unseam.prediction.region import Probabilities, compute_region, settle_region
@@ -106,10 +107,16 @@ def check_regions(
 
 def double_function(model: Model, tta: str) -> TileFunction | None:
     """The network of a model in double precision, as a function of a tile; None outside PyTorch."""
-    if not isinstance(model.network, EngineNetwork):
+    own = members_of(model.network)
+    if not own:
         return None
-    double = replace(model.network, engine=torch_on(model.device), precision="float64")
+    double = together([_in_double_precision(network, model.device) for network in own])
     return tile_function(double, symmetries(double.spatial_dims, tta))
+
+
+def _in_double_precision(network: EngineNetwork, device: str) -> EngineNetwork:
+    engine = network.engine if "float64" in network.engine.precisions else torch_on(device)
+    return replace(network, engine=engine, precision="float64")
 
 
 def decisions_of(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unseam.engines import EngineNetwork
+from unseam.engines.combined import members_of
 from unseam.io.source import Source
 from unseam.prediction import Model
 from unseam.workflow.listener import Listener
@@ -18,18 +18,17 @@ class Agreed:
     """
 
     def __init__(self, model: Model, listener: Listener) -> None:
-        self.model, self._listener, self._is_told = model, listener, False
+        self.model, self._listener, self._told = model, listener, ""
 
     def on(self, image: Source) -> Model:
         """The model for an image; errors as `Model.agreeing`."""
-        if not self._is_told:
-            before = len(self.model.notes)
-            self.model = self.model.agreeing(image)
-            for note in self.model.notes[before:]:
-                self._listener.say(note)
-            if isinstance(self.model.network, EngineNetwork):
-                self._listener.say(engine_line(self.model))
-            self._is_told = True
+        before = len(self.model.notes)
+        self.model = self.model.agreeing(image)
+        for note in self.model.notes[before:]:
+            self._listener.say(note)
+        if members_of(self.model.network) and self.model.engine != self._told:
+            self._listener.say(engine_line(self.model))
+            self._told = self.model.engine
         return self.model
 
 

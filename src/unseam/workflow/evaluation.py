@@ -171,7 +171,7 @@ def evaluate(
             "one prediction for each truth was expected, and at least one"
         )
     names = [f"image{number:03}" for number in range(len(truths))]
-    return _evaluate(names, decode_both(truths, predictions, task, ignore, names=names))
+    return evaluate_decoded(names, decode_both(truths, predictions, task, ignore, names=names))
 
 
 def evaluate_files(
@@ -230,7 +230,7 @@ def evaluate_files(
     cases = [case for pair in pairs for case in read_cases(pair, config, pictures, listener.say)]
     names = [case.name for case in cases]
     decoded = decode_cases(cases, config, listener)
-    evaluation = _evaluate(names, decoded, listener)
+    evaluation = evaluate_decoded(names, decoded, listener)
     if isbi:
         boundaries = evaluate_boundaries(names, decoded.true, read_cells(pairs), listener)
         evaluation = replace(evaluation, boundaries=boundaries)
@@ -278,7 +278,14 @@ def _pairs_to_score(true: str | Path, pred: str | Path, listener: Listener) -> l
     return pairs
 
 
-def _evaluate(names: Sequence[str], decoded: Decoded, listener: Listener | None = None) -> Evaluation:
+def evaluate_decoded(names: Sequence[str], decoded: Decoded, listener: Listener | None = None) -> Evaluation:
+    """Score what is decoded already; `names` are those of the images, each another.
+
+    Raises
+    ------
+    ShapeError
+        If a prediction is of another size than its truth.
+    """
     scores: dict[str, ImageScores] = {}
     judged: list[JudgedObjects] = []
     countdown = Countdown(listener, "scoring", len(names)) if listener else None

@@ -78,7 +78,7 @@ def export_model(
         If the model cannot be read.
     InputError, ShapeError, FileReadError
         If the format is unknown, the name does not end as it should, `about` is given for another format, or
-        holds what the format does not allow.
+        holds what the format does not allow, or the folder holds several models.
     MissingExtraError
         If a package that the format needs is not installed.
     OutputExistsError, OutputError
@@ -89,6 +89,11 @@ def export_model(
     for path in (out, out.with_suffix(".bin")) if to == "openvino" else (out,):
         refuse_existing(path, overwrite=overwrite)
     loaded = load_model(model, device="cpu", engine="torch", precision="float32")
+    if loaded.members:
+        raise InputError(
+            f"{model} is {len(loaded.members)} models whose probabilities are averaged, and one is exported; "
+            f"give one of them, as {loaded.members[0].parent}"
+        )
     if not isinstance(loaded.network, EngineNetwork):
         raise InputError(
             f"{model} is a bioimage.io package or ONNX; give the model.safetensors it was made from"

@@ -152,9 +152,7 @@ def _predict_one(
             found = _predict_in_memory(agreed, one, how, on_tile, listener)
     except OutputError:
         raise
-    except (UnseamError, MemoryError, RuntimeError) as error:
-        if not (isinstance(error, UnseamError) or _lacks_memory(error)):
-            raise
+    except (UnseamError, MemoryError) as error:
         failure = error if isinstance(error, UnseamError) else UnseamError(_TOO_LARGE.format(one.path))
         listener.say(f"{one.path.name}: failed: {failure}")
         return Outcome(one.path, -1, failure)
@@ -162,12 +160,6 @@ def _predict_one(
     said = f"; {in_one_line(found.verdicts)}" if found.verdicts else ""
     listener.say(f"{one.path.name}: {found.count} {noun}{'' if found.count == 1 else 's'}{said}")
     return Outcome(one.path, found.count, verdicts=found.verdicts)
-
-
-def _lacks_memory(error: Exception) -> bool:
-    """Whether memory is used up, which PyTorch tells by a RuntimeError that only its words set apart."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    return bool(names & {"MemoryError", "OutOfMemoryError"}) or "DefaultCPUAllocator" in str(error)
 
 
 def _predict_streamed(

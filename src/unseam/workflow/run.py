@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from unseam.draw import curves, patches_figure
 from unseam.errors import MissingExtraError, OutputExistsError
 from unseam.io.atomic import replacing
 from unseam.model.checkpoint import save_model
-from unseam.model.finding import MODEL, find_model
-from unseam.model.header import ModelHeader, read_header
+from unseam.model.ensemble import find_models
+from unseam.model.finding import ENSEMBLE, MODEL
+from unseam.model.header import ModelHeader
+from unseam.prediction.combining import header_of
 from unseam.report.words import plural
 from unseam.training.loop import Progress
 from unseam.training.state import State, save_state
@@ -38,6 +41,11 @@ class Run:
 
     def refuse_existing(self, *, resume: bool, overwrite: bool) -> None:
         """Raise if there is a run already which is neither to be continued nor replaced."""
+        if (self.folder / ENSEMBLE).exists():
+            raise OutputExistsError(
+                f"{self.folder} holds a cross-validation, whose models lie in folders of their own; give "
+                "--folds to go on with it or to replace it, or another --out"
+            )
         there = [name for name in FILES if (self.folder / name).exists()]
         if there and not (resume or overwrite):
             raise OutputExistsError(
@@ -67,11 +75,14 @@ class Run:
 
     def tell(self, progress: Progress, measure: str, log: Any) -> None:
         """Pass progress on to the listener, and to TensorBoard where it is wanted."""
+        is_known = math.isfinite(progress.loss)
+        loss_text = f", loss {progress.loss:.3f}" if is_known else ""
         score_text = "" if progress.score is None else f", held-out {measure} {progress.score:.3f}"
-        detail = f"iteration {progress.step}, loss {progress.loss:.3f}{score_text}"
+        detail = f"iteration {progress.step}{loss_text}{score_text}"
         self.listener.step(Step("training", progress.fraction, detail, progress.seconds_left))
         if log is not None:
-            log.add_scalar("loss", progress.loss, progress.step)
+            if is_known:
+                log.add_scalar("loss", progress.loss, progress.step)
             if progress.score is not None:
                 log.add_scalar("held_out_score", progress.score, progress.step)
 
@@ -107,8 +118,8 @@ def read_history(path: Path) -> list[dict[str, float]]:
 
 def about_run(model: str | Path) -> dict[str, Any]:
     """What a report says about a model: a headline of (name, value), and the history of its run if there."""
-    path = find_model(model)
-    header = read_header(path)
+    paths = find_models(model)
+    path, header = paths[0], header_of(paths)
     training, network, fp = header.training, header.network, header.fingerprint
     headline = [
         (
@@ -122,11 +133,11 @@ def about_run(model: str | Path) -> dict[str, Any]:
     if {"iterations", "seconds"} <= training.keys():
         spent = f"{training['iterations']} iterations in {clock(training['seconds'])}"
         headline.append(("training", f"{spent}, preset {training['preset']}, seed {training['seed']}"))
+    if len(paths) > 1:
+        headline.append(("models", f"{len(paths)}, their probabilities averaged"))
     history = path.with_name(HISTORY)
-    return {
-        "headline": tuple(headline),
-        "history": tuple(read_history(history)) if history.is_file() else None,
-    }
+    is_one = len(paths) == 1 and history.is_file()
+    return {"headline": tuple(headline), "history": tuple(read_history(history)) if is_one else None}
 
 
 def trained_on(header: ModelHeader) -> str:

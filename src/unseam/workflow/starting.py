@@ -78,12 +78,12 @@ def _load(run: Run, state: State, identity: Identity) -> None:
     if not path.exists():
         run.listener.say(f"there is no checkpoint in {run.folder} yet; starting from the beginning")
         return
-    _refuse_other(saved_run(path), identity)
+    refuse_other(saved_run(path), identity)
     load_state(path, state)
     run.listener.say(f"going on from iteration {state.step}")
 
 
-def _refuse_other(then: Identity, now: Identity) -> None:
+def refuse_other(then: Identity, now: Identity) -> None:
     """Raise unless a run is resumed with the configuration and the images it was started with."""
     for section, key, old, new in _differences(then, now):
         if key in ("minutes", "iterations"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -135,8 +136,27 @@ def prepare_task(
     *,
     base: Base | None = None,
 ) -> Task:
-    """Check the set, hold some images out, plan; say what was found and decided."""
+    """Check the set, plan, hold some images out; say what was found and decided."""
     say = run.listener.say
+    return with_held_out(planned_task(say, loaded, config, preset_name, world, base=base), say)
+
+
+def planned_task(
+    say: Callable[[str], None],
+    loaded: LoadedSet,
+    config: Config,
+    preset_name: str,
+    world: World,
+    *,
+    base: Base | None = None,
+) -> Task:
+    """Check the set and plan; all images are to be learned from, and none is held out yet.
+
+    Raises
+    ------
+    UnseamError
+        For images and labels that cannot be used, or a configuration that does not fit them.
+    """
     if base:
         loaded, said = fitted_to(base, loaded)
         say(f"start: {base.name}, {trained_on(base.header)}")
@@ -169,17 +189,11 @@ def prepare_task(
         decided = replace(decided, objects=objects_of(base, decided.objects, free))
     for line in planned.reasons:
         say(line)
-    train_on, held_out = hold_out(samples, config.data.validation, config.train.seed)
-    part = ""
-    if not held_out and len(samples) < FEWEST_TO_HOLD_OUT:
-        train_on, held_out, part = hold_out_part(samples, config.data.validation, loaded.task)
-    held = part or len(held_out)
-    say(f"images: {len(train_on)} to learn from, {held} held out to choose the best model")
     return Task(
         decided,
         free,
-        train_on,
-        held_out,
+        samples,
+        (),
         loaded.task,
         fp,
         digest(samples),
@@ -188,9 +202,21 @@ def prepare_task(
         uses_bfloat16(config.train.precision, device),
         preset_name,
         world.size,
-        part,
+        "",
         base,
     )
+
+
+def with_held_out(task: Task, say: Callable[[str], None]) -> Task:
+    """The task with some of its images, or a part of the largest, held out to choose the best model."""
+    samples, share = task.train, task.config.data.validation
+    train_on, held_out = hold_out(samples, share, task.config.train.seed)
+    part = ""
+    if not held_out and len(samples) < FEWEST_TO_HOLD_OUT:
+        train_on, held_out, part = hold_out_part(samples, share, task.kind)
+    held = part or len(held_out)
+    say(f"images: {len(train_on)} to learn from, {held} held out to choose the best model")
+    return replace(task, train=train_on, held_out=held_out, part=part)
 
 
 def uses_bfloat16(precision: str, device: torch.device) -> bool:
@@ -199,4 +225,4 @@ def uses_bfloat16(precision: str, device: torch.device) -> bool:
         return precision == "bfloat16"
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    return multiplies_bfloat16()
+    return bool(multiplies_bfloat16())

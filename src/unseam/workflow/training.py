@@ -102,32 +102,39 @@ def train(
     with joined() as world:
         refuse_both(resume=resume, overwrite=overwrite)
         run = Run(Path(out), (listener or printing()) if world.first else SILENT, began)
-        config = configure(preset, settings, options)
-        start = load_base(base) if base else None
+        config, start = configure(preset, settings, options), load_base(base) if base else None
         if start:
             config = configured_for(start, config, settings or {})
         if world.first:
             run.refuse_existing(resume=resume, overwrite=overwrite)
-        if split == DEFAULT_SPLIT and not is_csv(images):
-            split = None
-        loaded = load_set(images, labels, config.data, run.listener, split=split)
+        loaded = load_set(images, labels, config.data, run.listener, split=split_of(images, split))
         task = prepare_task(run, loaded, config, preset, world, base=start)
-        state = begin(run, task.config, task.device, task.identity(), world, resume=resume, base=task.base)
-        sampler, config = task.sampler(), _with_clock(task.config, run)
-        if not world.first:
-            fit(
-                state, sampler, config, _following(should_stop), low_precision=task.low_precision, world=world
-            )
-            return _shared_model(task.device, world)
-        with tensorboard_log(run.folder) if tensorboard else nullcontext() as log:
-            run.open(task.stated, sampler, resume=resume)
-            hooks = _leading(run, task, log, should_stop)
-            if task.base and not state.validations:
-                _score_base(task, state, hooks, run)
-            fit(state, sampler, config, hooks, low_precision=task.low_precision, world=world)
-        model = _finish(run, task, state)
-        share((run.folder / MODEL).read_bytes(), world)
-        return model
+        return train_task(run, task, world, resume=resume, tensorboard=tensorboard, should_stop=should_stop)
+
+
+def split_of(images: Images, split: str | None) -> str | None:
+    """The rows to take: of what is no CSV file all, unless others than the usual ones are asked for."""
+    return None if split == DEFAULT_SPLIT and not is_csv(images) else split
+
+
+def train_task(
+    run: Run, task: Task, world: World, *, resume: bool, tensorboard: bool, should_stop: Callable[[], bool]
+) -> Model:
+    """Train what was prepared; parameters and errors as of `train`."""
+    state = begin(run, task.config, task.device, task.identity(), world, resume=resume, base=task.base)
+    sampler, config = task.sampler(), _with_clock(task.config, run)
+    if not world.first:
+        fit(state, sampler, config, _following(should_stop), low_precision=task.low_precision, world=world)
+        return _shared_model(task.device, world)
+    with tensorboard_log(run.folder) if tensorboard else nullcontext() as log:
+        run.open(task.stated, sampler, resume=resume)
+        hooks = _leading(run, task, log, should_stop)
+        if task.base and not state.validations:
+            _score_base(task, state, hooks, run)
+        fit(state, sampler, config, hooks, low_precision=task.low_precision, world=world)
+    model = _finish(run, task, state)
+    share((run.folder / MODEL).read_bytes(), world)
+    return model
 
 
 def _leading(run: Run, task: Task, log: Any, should_stop: Callable[[], bool]) -> Hooks:

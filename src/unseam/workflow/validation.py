@@ -51,10 +51,7 @@ def hold_out(
     count = min(MOST_TO_HOLD_OUT, len(samples) - 1, max(1, round(share * len(samples))))
     if share == 0 or len(samples) < FEWEST_TO_HOLD_OUT:
         return tuple(samples), ()
-    series: dict[str, list[int]] = defaultdict(list)
-    for i, s in enumerate(samples):
-        series[_FRAME.sub("", s.stem)].append(i)
-    groups = list(series.values())
+    groups = series_of(samples)
     chosen: set[int] = set()
     for group in np.random.default_rng(seed).permutation(len(groups))[:-1]:  # one is left to learn from
         if len(chosen) < count:
@@ -63,6 +60,14 @@ def hold_out(
         tuple(s for i, s in enumerate(samples) if i not in chosen),
         tuple(s for i, s in enumerate(samples) if i in chosen),
     )
+
+
+def series_of(samples: Sequence[Sample]) -> list[list[int]]:
+    """The numbers of the images by the time series that they are frames of; a single image is its own."""
+    series: dict[str, list[int]] = defaultdict(list)
+    for i, s in enumerate(samples):
+        series[_FRAME.sub("", s.stem)].append(i)
+    return list(series.values())
 
 
 def hold_out_part(
@@ -156,7 +161,22 @@ def choose_objects(
     if model.header.task != "instances" or not held_out or not free:
         return objects
     maps = [model.probabilities(s.image) for s in held_out]
-    of_partition, candidates = tiled(model), TILED_CANDIDATES if tiled(model) else CANDIDATES
+    return choose_on(maps, held_out, objects, free=free, of_partition=tiled(model))
+
+
+def choose_on(
+    maps: Sequence[NDArray[np.float32]],
+    held_out: Sequence[Sample],
+    objects: ObjectConfig,
+    *,
+    free: Collection[str],
+    of_partition: bool,
+) -> ObjectConfig:
+    """As `choose_objects`, of probabilities (classes, *spatial) that are known, one for each image.
+
+    `objects` is where the search begins; `of_partition` says whether V info is looked at, and not AP.
+    """
+    candidates = TILED_CANDIDATES if of_partition else CANDIDATES
 
     @cache
     def quality(candidate: ObjectConfig) -> float:

@@ -24,15 +24,16 @@ def add(commands: Any) -> None:
 def run(options: Namespace) -> int:
     """`unseam info`."""
     from unseam.fingerprint import describe
-    from unseam.model.finding import find_model
-    from unseam.model.header import read_header
+    from unseam.model.ensemble import ensemble_of, find_models
     from unseam.packages.files import is_package
+    from unseam.prediction.combining import header_of
     from unseam.workflow.run import trained_on
 
     path = Path(options.model)
     if is_package(path):
         return _package(path, as_json=options.json)
-    header = read_header(find_model(options.model))
+    paths, ensemble = find_models(options.model), ensemble_of(options.model)
+    header = header_of(paths, ensemble.objects if ensemble else None)
     if options.json:
         guard = asdict(header.guard) if header.guard else None
         print(
@@ -61,6 +62,11 @@ def run(options: Namespace) -> int:
         print(f"test images    {pairs({name: number(value) for name, value in tested.items()})}")
     for line in describe(header.fingerprint) if header.fingerprint else []:
         print(f"images         {line}")
+    for file in paths if ensemble else ():
+        print(f"averaged       {file}")
+    if ensemble and ensemble.scores:
+        named = {name: number(value) for name, value in ensemble.scores.items()}
+        print(f"out of fold    {pairs(named)}")
     print(f"statistics     {_statistics(header)}")
     if header.calibration:
         print(f"int8           calibrated on {len(header.calibration.images)} images: --precision int8")

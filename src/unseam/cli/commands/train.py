@@ -37,6 +37,13 @@ def add(commands: Any) -> None:
         metavar="MODEL",
         help="start from a trained model, or its name, as nuclei: a few images and minutes then suffice",
     )
+    command.add_argument(
+        "--folds",
+        type=int,
+        metavar="K",
+        help="cross-validate: K models, each on all images but its K-th part, which scores it; "
+        "--minutes is for all of them together, and `unseam predict RUN` averages them",
+    )
     config_options(command, DataConfig)
     config_options(command, TrainConfig)
     command.add_argument("--split", default="train", help="of a CSV file, the rows to take (default: train)")
@@ -56,21 +63,27 @@ def run(options: Namespace) -> int:
 
     named = {f.name for f in (*fields(DataConfig), *fields(TrainConfig)) if f.metadata["flag"]}
     with joined() as world, listening(world.first) as listener, stopping(listener) as should_stop:
-        train_network(
-            options.images,
-            options.labels,
-            out=options.out,
-            base=options.base,
-            preset=options.preset,
-            settings=_settings(options),
-            resume=options.resume,
-            overwrite=options.overwrite,
-            split=options.split,
-            tensorboard=options.tensorboard,
-            listener=listener,
-            should_stop=should_stop,
+        how: dict[str, Any] = {
+            "out": options.out,
+            "base": options.base,
+            "preset": options.preset,
+            "settings": _settings(options),
+            "resume": options.resume,
+            "overwrite": options.overwrite,
+            "split": options.split,
+            "tensorboard": options.tensorboard,
+            "listener": listener,
+            "should_stop": should_stop,
             **{name: getattr(options, name) for name in named},
-        )
+        }
+        if options.folds is None:
+            train_network(options.images, options.labels, **how)
+            return 0
+        from unseam.workflow.folds.running import cross_validate
+
+        done = cross_validate(options.images, options.labels, folds=options.folds, **how)
+    for line in done.lines:
+        print(line)
     return 0
 
 
