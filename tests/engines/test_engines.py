@@ -33,8 +33,13 @@ from unseam.streaming.wanted import Wanted
 
 Array = NDArray[Any]
 NAMES = tuple(name for name in ("openvino", "onnx", "torch") if engine_of(name).is_installed)
-WAYS = [(name, way) for name in NAMES for way in ("float32", "bfloat16") if way in engine_of(name).precisions]
-"""Of int8, which takes a network that is calibrated, see test_quantised.py."""
+WAYS = [
+    (name, precision)
+    for name in NAMES
+    for precision in engine_of(name).precisions
+    if precision in PRECISIONS and precision != "int8"
+]
+"""But int8, which takes a network that is calibrated: see test_quantised.py."""
 NATIVE = pytest.mark.skipif(not multiplies_bfloat16(), reason="this processor has no native bfloat16")
 
 

@@ -98,7 +98,7 @@ def choose(
     UnseamError
         If none does.
     """
-    if options[0].precision == "int8" and folded.calibration is None:
+    if options and options[0].precision == "int8" and folded.calibration is None:
         raise InputError(NOT_CALIBRATED)
     failures: list[str] = []
     for choice in options:

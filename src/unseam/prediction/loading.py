@@ -49,8 +49,8 @@ def load_model(
     engine : str
         What runs the network: "openvino", "onnx", "torch", or "auto", the fastest of those installed.
     precision : str
-        "float32", "bfloat16", or "auto": bfloat16 where the processor multiplies it natively. Or "int8", of a
-        model that is calibrated for it.
+        "float32", "bfloat16", or "auto": bfloat16 where the processor multiplies it natively. Or "int8", of
+        a model that is calibrated for it.
     threads : int
         Of the engine; 0 for as many as it takes by itself.
 
@@ -61,8 +61,8 @@ def load_model(
     MissingExtraError
         If a package takes an optional one, or the engine is not installed.
     InputError
-        If there is no such device, engine or precision, they do not go together, a model is not calibrated
-        for int8, or models differ too much to be averaged.
+        If there is no such device, engine or precision, they do not go together, the model is not
+        calibrated for int8, or models differ too much to be averaged.
     """
     on_cpu = engine in ("openvino", "onnx") or precision == "int8"
     place = "cpu" if device == "auto" and on_cpu else choose_device(device)
