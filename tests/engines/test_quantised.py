@@ -289,6 +289,8 @@ def test_int8_is_openvino_s_and_never_taken_unasked() -> None:
     assert all(choice.precision != "int8" for choice in choices())
     with pytest.raises(ConfigError, match="precision int8 was asked for and PyTorch computes in float32"):
         choices("torch", "int8")
+    with pytest.raises(InputError, match="engine openvino runs on the processor, and device cuda was asked"):
+        choices("auto", "int8", device="cuda")
 
 
 def test_int8_of_a_machine_without_openvino(monkeypatch: pytest.MonkeyPatch) -> None:

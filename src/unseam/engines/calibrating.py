@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unseam.engines.openvino import compiled_graph, graph, load_openvino
+from unseam.engines.openvino import answers_of, compiled_graph, graph, load_openvino
 from unseam.engines.quantised import layers_of, nodes_of, values
 from unseam.model.calibration import Calibration
 from unseam.model.folded import FoldedNetwork
@@ -37,14 +37,15 @@ def calibrate(
     threads : int
         0 for as many as OpenVINO takes by itself.
     """
-    compiled: dict[tuple[int, ...], Any] = {}
+    compiled = {}
     limits: dict[str, tuple[float, float]] = {}
     sums: dict[str, NDArray[np.float64]] = {}
     for tile in tiles:
         if tile.shape not in compiled:
-            compiled[tile.shape] = compiled_graph(_watched(network, tile.shape[1:]), "float32", threads)
-        for name, found in _seen(compiled[tile.shape], tile).items():
-            kind, layer = name.split(" ")
+            model, watched = _watched(network, tile.shape[1:])
+            compiled[tile.shape] = answers_of(compiled_graph(model, "float32", threads)), watched
+        answers, watched = compiled[tile.shape]
+        for (kind, layer), found in zip(watched, answers(tile)[1:], strict=True):
             if kind == "mean":
                 sums[layer] = sums.get(layer, 0) + found.astype(np.float64)
             else:
@@ -57,25 +58,18 @@ def calibrate(
     )
 
 
-def _watched(network: FoldedNetwork, tile: tuple[int, ...]) -> Any:
-    """The graph with the smallest, the largest and the mean values of its layers as further outputs."""
+def _watched(network: FoldedNetwork, tile: tuple[int, ...]) -> tuple[Any, list[tuple[str, str]]]:
+    """The graph with further outputs, a number of each channel, and which they are: kind and layer."""
     ops, model = load_openvino().opset13, graph(network, tile)
     nodes, spatial = nodes_of(model), list(range(2, 2 + len(tile)))
-    ends = []
+    ends = {}
     for name, value in values(nodes, network):
-        for kind, reduce in (("low", ops.reduce_min), ("high", ops.reduce_max)):
-            ends.append(reduce(value, spatial, name=f"{kind} {name}"))
+        ends["low", name] = ops.reduce_min(value, spatial)
+        ends["high", name] = ops.reduce_max(value, spatial)
     for name, _, _ in layers_of(network)[1:]:
-        ends.append(ops.reduce_mean(nodes[name].input_value(0), spatial, name=f"mean {name}"))
-    for end, output in zip(ends, model.add_outputs([end.output(0) for end in ends]), strict=True):
-        output.get_tensor().set_names({end.get_friendly_name()})
-    return model
-
-
-def _seen(compiled: Any, tile: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
-    """What the further outputs give of a tile, a number of each channel, by their names."""
-    found = compiled([np.ascontiguousarray(tile)[None]])
-    return {next(iter(output.get_names())): found[output][0] for output in compiled.outputs[1:]}
+        ends["mean", name] = ops.reduce_mean(nodes[name].input_value(0), spatial)
+    model.add_outputs([end.output(0) for end in ends.values()])
+    return model, list(ends)
 
 
 def _short(number: float) -> float:

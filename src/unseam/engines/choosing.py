@@ -66,12 +66,12 @@ def choices(engine: str = AUTO, precision: str = AUTO, *, device: str = "cpu") -
     for what, given, known in (("engine", engine, ENGINES), ("precision", precision, PRECISIONS)):
         if given not in known:
             raise InputError(f"{what} is {given!r}; expected one of: {', '.join(known)}")
+    if precision == "int8" and engine == AUTO:
+        engine = "openvino"  # which alone computes in it
     if device != "cpu" and engine not in (AUTO, "torch"):
         raise InputError(
             f"engine {engine} runs on the processor, and device {device} was asked for; give one of them"
         )
-    if precision == "int8" and engine == AUTO:
-        engine = "openvino"  # which alone computes in it
     names = BY_SPEED if device == "cpu" else ("torch",)
     installed = [one for one in (engine_of(name, device) for name in names) if one.is_installed]
     if engine != AUTO:

@@ -54,7 +54,7 @@ def compiled_graph(model: Any, precision: str, threads: int) -> Any:
         return _core().compile_model(model, "CPU", options)
 
 
-def _answers(compiled: Any) -> Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]:
+def answers_of(compiled: Any) -> Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]:
     """An image (C, *pixels) to the results of a compiled network, without the axis of the batch.
 
     Results lie in the request until the next image, so one thread at a time computes and takes them away;
