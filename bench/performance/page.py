@@ -9,6 +9,8 @@ from types import ModuleType
 from bench.performance.record import Measured, Record, Result
 
 BUSY = 0.5
+NO_PEERS = ("limit", "start")
+"""Groups that set parts of ours, or what nobody can beat, beside ours."""
 HEAD = """\
 # Performance
 
@@ -33,13 +35,13 @@ def page(records: Mapping[str, Record], groups: Mapping[str, ModuleType]) -> str
 def losses(records: Sequence[Record]) -> str:
     """Where somebody else was faster, so that nobody has to look for it."""
     lines = []
-    for row in (row for record in records for row in record.rows):
+    for row in (row for record in records if record.name not in NO_PEERS for row in record.rows):
         ours, *others = row.results
         for other in others:
             if not (ours.seconds and other.seconds):
                 continue
             ratio = _per_work(other) / _per_work(ours)
-            if ratio < 1 and other.name != ours.name:
+            if ratio < 1 and not other.name.startswith(ours.name):
                 lines.append(f"| {row.title} | {other.name} | {figure(ratio)} | {other.note} |")
     if not lines:
         return "## Where others are faster\n\nIn no row below.\n"
