@@ -39,7 +39,7 @@ PEERS = {
         "nnU-Net v2, planned small",
         "nnunet",
         "train_nnunet",
-        f"its plan for 1 GB of memory, fold all, bfloat16; {BORDERS}",
+        f"its plan for 0.2 GB of memory, fold all, bfloat16; {BORDERS}",
         variant="small",
     ),
     "smp": Peer(

@@ -67,7 +67,7 @@ def run_row(
         for direction in chosen.directions:
             folder = out / direction.replace(" ", "-") if direction else out
             folder.mkdir(parents=True, exist_ok=True)
-            rows = rows_of(chosen, direction, data, folder)
+            rows = rows_of(chosen, direction, data, folder / "known")
             ways.append(run(one, chosen, rows, folder, {**about, "direction": direction, "data": data}))
     except Failed as error:
         return Record(**about, failure=str(error))

@@ -46,7 +46,7 @@ def train(job: Job, clock: Clock) -> Trained:
         for name, image in job.images("train").items()
     ]
     steps = 0
-    while clock.left() > 0:
+    while clock.left() > 0 or not steps:
         chosen = [
             augment(image=i, mask=m) for i, m in (pairs[k] for k in rng.integers(len(pairs), size=BATCH))
         ]
