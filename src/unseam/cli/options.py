@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from unseam.prediction import Model
 
 ENGINES = ("auto", "openvino", "onnx", "torch")
-PRECISIONS = ("auto", "float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "bfloat16", "int8")
 """As `unseam.engines.choosing` has them, which help does without; a test compares them."""
 SECTIONS: dict[str, type[Section]] = {f.name: type(getattr(Config(), f.name)) for f in fields(Config)}
 
@@ -95,7 +95,8 @@ def engine_options(command: argparse.ArgumentParser) -> None:
         "--precision",
         choices=PRECISIONS,
         default="auto",
-        help="what it computes in (default: auto, bfloat16 where the processor multiplies it natively)",
+        help="what it computes in (default: auto, bfloat16 where the processor multiplies it natively); int8 "
+        "of models that `unseam calibrate` wrote",
     )
 
 

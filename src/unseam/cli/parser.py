@@ -16,6 +16,7 @@ COMMANDS = (
     "convert",
     "verify",
     "export",
+    "calibrate",
     "check",
     "models",
     "info",

@@ -17,11 +17,11 @@ from unseam.grid import slices
 from unseam.io.remembered import recall, remember
 from unseam.tile_rule import ANY_TILE
 
-LARGEST = {"float32": 1e-3, "bfloat16": 0.5}
+LARGEST = {"float32": 1e-3, "bfloat16": 0.5, "int8": 0.9}
 """Of a probability, the largest difference that is not called disagreement."""
-MEAN = {"float32": 1e-4, "bfloat16": 0.02}
+MEAN = {"float32": 1e-4, "bfloat16": 0.02, "int8": 0.05}
 """The same of the mean difference."""
-OTHERWISE = {"float32": 0.002, "bfloat16": 0.02}
+OTHERWISE = {"float32": 0.002, "bfloat16": 0.02, "int8": 0.05}
 """The same of the share of pixels whose likeliest class is another."""
 KIND = "agreement"
 REMEMBERED = ("largest", "mean", "otherwise")

@@ -10,13 +10,14 @@ from unseam.engines.bits import with_rule
 from unseam.engines.engine import Engine, first_line
 from unseam.engines.known import engine_of
 from unseam.engines.network import EngineNetwork
+from unseam.engines.quantised import NOT_CALIBRATED
 from unseam.errors import ConfigError, InputError, MissingExtraError, UnseamError
 from unseam.model.folded import FoldedNetwork
 from unseam.processor import multiplies_bfloat16
 
 AUTO = "auto"
 ENGINES = (AUTO, "openvino", "onnx", "torch")
-PRECISIONS = (AUTO, "float32", "bfloat16")
+PRECISIONS = (AUTO, "float32", "bfloat16", "int8")
 BY_SPEED = ("openvino", "torch", "onnx")
 """On a processor, the fastest first; on a GPU there is PyTorch alone."""
 _INSTEAD: WeakKeyDictionary[EngineNetwork, EngineNetwork] = WeakKeyDictionary()
@@ -65,6 +66,8 @@ def choices(engine: str = AUTO, precision: str = AUTO, *, device: str = "cpu") -
     for what, given, known in (("engine", engine, ENGINES), ("precision", precision, PRECISIONS)):
         if given not in known:
             raise InputError(f"{what} is {given!r}; expected one of: {', '.join(known)}")
+    if precision == "int8" and engine == AUTO:
+        engine = "openvino"  # which alone computes in it
     if device != "cpu" and engine not in (AUTO, "torch"):
         raise InputError(
             f"engine {engine} runs on the processor, and device {device} was asked for; give one of them"
@@ -90,9 +93,13 @@ def choose(
 
     Raises
     ------
+    InputError
+        If int8 is wanted and the network is not calibrated for it.
     UnseamError
         If none does.
     """
+    if options and options[0].precision == "int8" and folded.calibration is None:
+        raise InputError(NOT_CALIBRATED)
     failures: list[str] = []
     for choice in options:
         network = EngineNetwork(folded, choice.engine, choice.precision, threads, digest=digest)

@@ -12,16 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseam.engines.engine import Encode, Run, telling_memory
+from unseam.engines.quantised import corrected, matched, quantise
 from unseam.model.folded import Convolution, FoldedNetwork, crop_margins
 
-PRECISIONS = {"float32": "f32", "bfloat16": "bf16"}
+PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
+"""And what is computed in where nothing is rounded to int8."""
 NO_MEMORY = ("Check 'ptr' failed", "bad_alloc", "allocate memory")
 """Words of its errors where memory is used up."""
 
 
 def compile_tile(network: FoldedNetwork, tile: Sequence[int], *, precision: str, threads: int = 0) -> Run:
-    """The network as a function of a tile: (C, *tile) to probabilities (classes, *output)."""
-    answers = _answers(_compiled(graph(network, tile), precision, threads))
+    """The network as a function of a tile: (C, *tile) to probabilities (classes, *output).
+
+    In int8 it is one that is calibrated.
+    """
+    model = quantised_graph(network, tile) if precision == "int8" else graph(network, tile)
+    answers = answers_of(compiled_graph(model, precision, threads))
     return lambda x: answers(x)[0]
 
 
@@ -32,10 +38,11 @@ def compile_encoder(network: FoldedNetwork, part: Sequence[int], *, threads: int
     image = ops.parameter([1, network.in_channels, *part], np.float32, name="image")
     bottom, skips = _contract(ops, network, image)
     model = openvino.Model([ops.result(x) for x in (*skips, bottom)], [image], "encoder")
-    return _answers(_compiled(model, "float32", threads))
+    return answers_of(compiled_graph(model, "float32", threads))
 
 
-def _compiled(model: Any, precision: str, threads: int) -> Any:
+def compiled_graph(model: Any, precision: str, threads: int) -> Any:
+    """A graph, compiled for this processor."""
     options: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
         "PERFORMANCE_HINT": "LATENCY",
@@ -47,7 +54,7 @@ def _compiled(model: Any, precision: str, threads: int) -> Any:
         return _core().compile_model(model, "CPU", options)
 
 
-def _answers(compiled: Any) -> Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]:
+def answers_of(compiled: Any) -> Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]:
     """An image (C, *pixels) to the results of a compiled network, without the axis of the batch.
 
     Results lie in the request until the next image, so one thread at a time computes and takes them away;
@@ -89,6 +96,14 @@ def graph(network: FoldedNetwork, tile: Sequence[int]) -> Any:
     x = _convolution(ops, network.head, x, "head")
     probabilities = ops.softmax(x, axis=1, name="probabilities")
     return openvino.Model([ops.result(probabilities)], [image], "unet")
+
+
+def quantised_graph(network: FoldedNetwork, tile: Sequence[int]) -> Any:
+    """The same in int8, of a network that is calibrated; see `unseam.engines.quantised`."""
+    same = corrected(matched(network))
+    model = graph(same, tile)
+    quantise(load_openvino().opset13, model, same)
+    return model
 
 
 def _contract(ops: Any, network: FoldedNetwork, image: Any) -> tuple[Any, list[Any]]:

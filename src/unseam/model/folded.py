@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from unseam.config import NetworkConfig
 from unseam.geometry import CONVOLUTIONS_PER_LEVEL, AxisGeometry, Geometry, check_levels
+from unseam.model.calibration import Calibration
 
 Floats = NDArray[np.float32]
 BATCH_NORM_EPSILON = 1e-5
@@ -46,6 +47,7 @@ class FoldedNetwork:
     head : the last convolution, 1x1.
     leak : slope of the activation below 0.
     active_up : whether the activation follows the up-convolutions too.
+    calibration : what int8 takes; None where it is not known.
     """
 
     geometry: Geometry
@@ -57,6 +59,7 @@ class FoldedNetwork:
     head: Convolution
     leak: float = 0.0
     active_up: bool = False
+    calibration: Calibration | None = None
 
     @property
     def in_channels(self) -> int:

@@ -11,6 +11,7 @@ from unseam.config import NetworkConfig, ObjectConfig
 from unseam.errors import InputError, ModelFileError
 from unseam.fingerprint import Fingerprint
 from unseam.guard.reference import GuardReference
+from unseam.model.calibration import Calibration
 from unseam.normalize import Normalization
 from unseam.preprocess import Preprocessing
 
@@ -41,6 +42,7 @@ class ModelHeader:
     segments : what its objects are, in words.
     training : summary of the run: iterations, seconds, scores, seed.
     guard : statistics of the training images, or None.
+    calibration : what prediction in int8 takes, or None.
     unseam_version, license, citation : where it comes from, what may be done with it.
     """
 
@@ -54,6 +56,7 @@ class ModelHeader:
     segments: str = ""
     training: dict[str, Any] = field(default_factory=dict)
     guard: GuardReference | None = None
+    calibration: Calibration | None = None
     unseam_version: str = ""
     license: str = "as the training images allow"
     citation: str = CITATION
@@ -134,6 +137,8 @@ def parse_header(path: Path | str, text: str) -> ModelHeader:
             document["fingerprint"] = Fingerprint.from_dict(document["fingerprint"])
         if document.get("guard"):
             document["guard"] = GuardReference.from_dict(document["guard"])
+        if document.get("calibration"):
+            document["calibration"] = Calibration.from_dict(document["calibration"])
         return ModelHeader(**document)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"the header of {path} cannot be understood ({error}); copy it again") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ NUMBERS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4"}
 
 
 def load_folded(path: Path) -> tuple[FoldedNetwork, ModelHeader]:
-    """The trained network for prediction, batch norm folded, and the header.
+    """The trained network for prediction, batch norm folded and with what int8 takes, and the header.
 
     Raises
     ------
@@ -40,7 +41,7 @@ def load_folded(path: Path) -> tuple[FoldedNetwork, ModelHeader]:
         raise ModelFileError(f"{path} describes a network that cannot be built: {error}") from error
     if wrong:
         raise ModelFileError(f"{path} has weights that do not fit its own description: {wrong}")
-    return fold(header.network, arrays), header
+    return replace(fold(header.network, arrays), calibration=header.calibration), header
 
 
 def file_digest(path: Path) -> str:

@@ -49,7 +49,8 @@ def load_model(
     engine : str
         What runs the network: "openvino", "onnx", "torch", or "auto", the fastest of those installed.
     precision : str
-        "float32", "bfloat16", or "auto": bfloat16 where the processor multiplies it natively.
+        "float32", "bfloat16", or "auto": bfloat16 where the processor multiplies it natively. Or "int8", of
+        a model that is calibrated for it.
     threads : int
         Of the engine; 0 for as many as it takes by itself.
 
@@ -60,10 +61,11 @@ def load_model(
     MissingExtraError
         If a package takes an optional one, or the engine is not installed.
     InputError
-        If there is no such device, engine or precision, they do not go together, or models differ too much to
-        be averaged.
+        If there is no such device, engine or precision, they do not go together, the model is not
+        calibrated for int8, or models differ too much to be averaged.
     """
-    place = "cpu" if device == "auto" and engine in ("openvino", "onnx") else choose_device(device)
+    on_cpu = engine in ("openvino", "onnx") or precision == "int8"
+    place = "cpu" if device == "auto" and on_cpu else choose_device(device)
     options = choices(engine, precision, device=place)
     threads = threads or threads_wanted()
     given = [path] if isinstance(path, (str, Path)) else list(path)

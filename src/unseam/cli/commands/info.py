@@ -36,7 +36,9 @@ def run(options: Namespace) -> int:
     header = header_of(paths, ensemble.objects if ensemble else None)
     if options.json:
         guard = asdict(header.guard) if header.guard else None
-        print(json.dumps({**asdict(header), "guard": _counts(guard)}, indent=2))
+        print(
+            json.dumps({**asdict(header), "guard": _counts(guard), "calibration": _names(header)}, indent=2)
+        )
         return 0
     network = {key: value for key, value in asdict(header.network).items() if value is not None}
     print(f"task           {header.task}{': ' if header.segments else ''}{header.segments}")
@@ -66,6 +68,8 @@ def run(options: Namespace) -> int:
         named = {name: number(value) for name, value in ensemble.scores.items()}
         print(f"out of fold    {pairs(named)}")
     print(f"statistics     {_statistics(header)}")
+    if header.calibration:
+        print(f"int8           calibrated on {len(header.calibration.images)} images: --precision int8")
     print(f"made by        unseam {header.unseam_version}")
     print(f"licence        {header.license}")
     print(f"cite           {header.citation}")
@@ -77,6 +81,11 @@ def _counts(guard: dict[str, Any] | None) -> dict[str, Any] | None:
     if guard is None:
         return None
     return {**guard, "groups": {name: {"limit": group["limit"]} for name, group in guard["groups"].items()}}
+
+
+def _names(header: ModelHeader) -> dict[str, Any] | None:
+    """Of what int8 takes the images, without the numbers of every channel."""
+    return {"images": header.calibration.images} if header.calibration else None
 
 
 def _statistics(header: ModelHeader) -> str:
