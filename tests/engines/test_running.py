@@ -143,7 +143,7 @@ TORCH_SAYS = "[enforce fail at alloc_cpu.cpp:121] . DefaultCPUAllocator: can't a
 def test_each_engine_tells_that_memory_is_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
     folded, tile = untrained().own.folded, np.zeros((1, 44, 44), np.float32)
     with pytest.raises(MemoryError, match="Check 'ptr' failed"):
-        openvino._answers(Full(OPENVINO_SAYS))(tile)
+        openvino.answers_of(Full(OPENVINO_SAYS))(tile)
     monkeypatch.setattr(openvino, "_core", lambda: Full(OPENVINO_SAYS))
     with pytest.raises(MemoryError, match="Check 'ptr' failed"):
         openvino.compiled_graph(None, "float32", 0)

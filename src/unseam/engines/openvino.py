@@ -27,7 +27,7 @@ def compile_tile(network: FoldedNetwork, tile: Sequence[int], *, precision: str,
     In int8 it is one that is calibrated.
     """
     model = quantised_graph(network, tile) if precision == "int8" else graph(network, tile)
-    answers = _answers(compiled_graph(model, precision, threads))
+    answers = answers_of(compiled_graph(model, precision, threads))
     return lambda x: answers(x)[0]
 
 
@@ -38,7 +38,7 @@ def compile_encoder(network: FoldedNetwork, part: Sequence[int], *, threads: int
     image = ops.parameter([1, network.in_channels, *part], np.float32, name="image")
     bottom, skips = _contract(ops, network, image)
     model = openvino.Model([ops.result(x) for x in (*skips, bottom)], [image], "encoder")
-    return _answers(compiled_graph(model, "float32", threads))
+    return answers_of(compiled_graph(model, "float32", threads))
 
 
 def compiled_graph(model: Any, precision: str, threads: int) -> Any:
