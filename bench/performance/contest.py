@@ -196,7 +196,7 @@ def _started(contestant: Contestant, limits: Limits) -> Iterator[_Process]:
             stderr=errors,
             text=True,
             env={**os.environ, **counts, "PYTHONPATH": paths},
-            preexec_fn=partial(_keep_to, limits.threads),
+            preexec_fn=partial(keep_to, limits.threads),
         )
         taking_part = _Process(contestant, process, limits.limit)
         try:
@@ -208,7 +208,7 @@ def _started(contestant: Contestant, limits: Limits) -> Iterator[_Process]:
                 _show(contestant.name, errors)
 
 
-def _keep_to(processors: int) -> None:
+def keep_to(processors: int) -> None:
     """Bind this process to so many processors, because not every library heeds a number of threads."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:processors])

@@ -9,6 +9,8 @@ from types import ModuleType
 from bench.performance.record import Measured, Record, Result
 
 BUSY = 0.5
+NO_PEERS = ("limit", "start")
+"""Groups that set parts of ours, or what nobody can beat, beside ours."""
 HEAD = """\
 # Performance
 
@@ -25,13 +27,41 @@ are their best. One whose first run takes long is not run again: then that run i
 
 def page(records: Mapping[str, Record], groups: Mapping[str, ModuleType]) -> str:
     """The page of all groups that were measured, in the order of `groups`."""
-    return "\n".join([HEAD, *(group_page(records[name], groups[name]) for name in groups if name in records)])
+    known = [name for name in groups if name in records]
+    pages = [group_page(records[name], groups[name]) for name in known]
+    return "\n".join([HEAD, losses([records[name] for name in known]), *pages])
+
+
+def losses(records: Sequence[Record]) -> str:
+    """Where somebody else was faster, so that nobody has to look for it."""
+    lines = []
+    for row in (row for record in records if record.name not in NO_PEERS for row in record.rows):
+        ours, *others = row.results
+        for other in others:
+            if not (ours.seconds and other.seconds):
+                continue
+            ratio = _per_work(other) / _per_work(ours)
+            if ratio < 1 and not other.name.startswith(ours.name):
+                lines.append(f"| {row.title} | {other.name} | {figure(ratio)} | {other.note} |")
+    if not lines:
+        return "## Where others are faster\n\nIn no row below.\n"
+    said = "Training is counted by patches here; by labelled pixels see its own table.\n"
+    head = "| row | who | ratio | settings |\n|---|---|---|---|"
+    return "\n".join(["## Where others are faster\n", said, head, *lines]) + "\n"
+
+
+def _per_work(one: Result) -> float:
+    """Seconds for one piece of work."""
+    return statistics.median(one.seconds) / (one.work or 1)
 
 
 def group_page(record: Record, group: ModuleType) -> str:
     """One group: its introduction, its tables, and how to repeat it."""
     body = group.page(record) if hasattr(group, "page") else "\n".join(map(row_page, record.rows))
-    busy = f" **The machine was busy** (load {record.load:.1f}): only the ratios say something, roughly."
+    busy = (
+        f" In the minute before, the load was {record.load:.1f}: of the group before, or of others; "
+        "if of others, only the ratios say something, roughly."
+    )
     foot = (
         f"Measured on: {record.machine}; {record.threads} threads each.{busy if record.load > BUSY else ''} "
         f"{versions(record)}\n\nRepeat: `python -m bench.performance {record.name}`\n"

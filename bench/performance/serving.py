@@ -32,7 +32,7 @@ def serve(setup: Callable[[dict[str, Any]], Run], *, packages: Iterable[str] = (
     os.dup2(2, 1)
     try:
         run = setup(json.loads(sys.argv[1]))
-        _say(channel, {"versions": {"python": platform.python_version(), **_versions(packages)}})
+        _say(channel, {"versions": {"python": platform.python_version(), **versions(packages)}})
         for _ in sys.stdin:
             _say(channel, timed(run))
     except Exception as error:
@@ -71,7 +71,7 @@ def threads() -> int:
     return int(os.environ["OMP_NUM_THREADS"])
 
 
-def _versions(packages: Iterable[str]) -> dict[str, str]:
+def versions(packages: Iterable[str]) -> dict[str, str]:
     found = {}
     for package in packages:
         with contextlib.suppress(PackageNotFoundError):

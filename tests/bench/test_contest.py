@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from bench.performance import __main__ as command
 from bench.performance.contest import Contestant, Limits, Result, contest, peer
-from bench.performance.page import figure, group_page, page, row_page, spread
+from bench.performance.page import figure, group_page, losses, page, row_page, spread
 from bench.performance.record import Measured, Options, Record, Row, machine, read, write
 
 TOY = str(Path(__file__).with_name("toy_contestant.py"))
@@ -103,7 +104,7 @@ def test_a_record_is_read_as_it_was_written_and_a_busy_machine_is_told(tmp_path:
     assert read(write(record, tmp_path)) == record
     quiet = page({"play": record}, {"other": GROUP, "play": GROUP})
     busy = group_page(Record("play", "m", 2.0, 2, (ROW,)), GROUP)
-    assert "busy" not in quiet and "**The machine was busy** (load 2.0)" in busy
+    assert "the load was" not in quiet and "the load was 2.0" in busy
     assert "## Play" in quiet and "torch 2.1." in quiet
     assert quiet.rstrip().endswith("Repeat: `python -m bench.performance play`")
     own = SimpleNamespace(**{**vars(GROUP), "page": lambda record: f"own words on {record.name}"})
@@ -127,3 +128,18 @@ def test_the_command_measures_keeps_and_writes_the_page(
     assert "play.json" not in capsys.readouterr().out
     assert command.main(["all", "--only", "oy"]) == command.main(["all", "--only", "Chess"]) == 0
     assert capsys.readouterr().out.count("### Toys") == 1
+
+
+def test_whoever_is_faster_is_named() -> None:
+    ours, slower, faster = (
+        replace(ROW.results[0], name=name, seconds=(seconds,), work=4.0)
+        for name, seconds in (("unseam", 2.0), ("slow", 3.0), ("fast", 1.0))
+    )
+    said = losses([Record("play", "m", 0.0, 2, (replace(ROW, results=(ours, slower, faster)),))])
+    assert "| fast | 0.500 |" in said and "slow" not in said
+    # twice the work in the same time as ours is faster, whatever the clock says
+    double = replace(faster, seconds=(2.0,), work=8.0)
+    assert "| fast | 0.500 |" in losses(
+        [Record("play", "m", 0.0, 2, (replace(ROW, results=(ours, double)),))]
+    )
+    assert "In no row" in losses([Record("play", "m", 0.0, 2, (replace(ROW, results=(ours, slower)),))])

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Run
 
-pytest.importorskip("openvino")
+from unseam.engines.known import engine_of
+
+if not engine_of("openvino").is_installed:
+    pytest.skip("openvino is not installed", allow_module_level=True)
 
 
 def test_calibrate_then_predict(run: Run, model: Path, folders: tuple[Path, Path], tmp_path: Path) -> None:

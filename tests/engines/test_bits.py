@@ -155,3 +155,16 @@ def test_nothing_is_settled_where_bits_agree(monkeypatch: pytest.MonkeyPatch) ->
         rule = TileRule(((256, 256),), is_exact=exact)
         replace(model, network=model.own.with_rule(rule)).predict(soft(100, 100))
         assert len(tiles) == count
+
+
+def test_a_network_that_is_sure_of_noise_is_made_unsure() -> None:
+    plain = untrained().own
+    sure = np.float32([60.0, *[0.0] * (plain.classes - 1)])
+    folded = replace(plain.folded, head=replace(plain.folded.head, bias=sure))
+    network = replace(plain, folded=folded, precision="bfloat16")
+    image = bits.noise_for(network, (128, 128))
+    _, before = bits.answer(network, image, (128, 128), shift=0)
+    _, after = bits.answer(bits.unsure(network), image, (128, 128), shift=0)
+    assert before[0].min() == 1.0  # no difference of kernels could be seen
+    assert ((after > 0.02) & (after < 0.98)).mean() >= 0.2
+    assert network.folded.head.bias[0] == 60.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,6 +19,7 @@ from tests.tiny import samples, trained_run, write_set
 
 from unseam.config import NetworkConfig
 from unseam.engines import EngineNetwork
+from unseam.engines.agreement import Agreement
 from unseam.engines.bits import with_rule
 from unseam.engines.choosing import PRECISIONS
 from unseam.engines.known import engine_of, torch_on
@@ -27,10 +29,12 @@ from unseam.io.images import write_tiff
 from unseam.io.remembered import OWN
 from unseam.model.unet import UNet
 from unseam.prediction import Model, load_model
+from unseam.prediction.tiles import plan_image
 from unseam.processor import multiplies_bfloat16
 from unseam.streaming.job import ImageSpec
 from unseam.streaming.run import stream
 from unseam.streaming.wanted import Wanted
+from unseam.tile_rule import TileRule
 
 Array = NDArray[Any]
 NAMES = tuple(name for name in ("openvino", "onnx", "torch") if engine_of(name).is_installed)
@@ -38,9 +42,9 @@ WAYS = [
     (name, precision)
     for name in NAMES
     for precision in engine_of(name).precisions
-    if precision in PRECISIONS and precision != "int8"
+    if precision not in ("float64", "int8")
 ]
-"""But int8, which takes a network that is calibrated: see test_quantised.py."""
+"""But those of `unseam verify`, and of networks that are calibrated: see test_quantised.py."""
 NATIVE = pytest.mark.skipif(not multiplies_bfloat16(), reason="this processor has no native bfloat16")
 
 
@@ -152,10 +156,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 @pytest.mark.parametrize(("engine", "precision"), WAYS)
 def test_labels_do_not_depend_on_the_cut(engine: str, precision: str, trained: Model, tmp_path: Path) -> None:
-    image = samples(1, size=200, seed=9)[0].image[:, :, :150]
-    write_tiff(tmp_path / "cells.tif", image[0], axes="YX", spacing=(0.5, 0.5))
     of = run_by(trained, engine_of(engine), precision)
     of = replace(of, network=with_rule(of.own))
+    least = min(of.own.rule.shapes, default=(0, 0))
+    height, width = (max(n, 50 + m) for n, m in zip((200, 150), least, strict=True))
+    image = samples(1, size=max(height, width), seed=9)[0].image[:, :height, :width]
+    assert math.prod(plan_image(image.shape[1:], of.own, tile=8).counts) > 1  # or there was no cut
+    write_tiff(tmp_path / "cells.tif", image[0], axes="YX", spacing=(0.5, 0.5))
     raw = np.sort(1 - of.probabilities(image)[0], axis=None)
     of = of.with_objects(threshold=float(raw[int(0.7 * raw.size)]))  # which is the probability of a pixel
     first = of.predict(image, tile=512, spacing=(0.5, 0.5))
@@ -180,12 +187,20 @@ def test_small_tiles_do_differ_in_bfloat16_and_the_rule_knows() -> None:
     network = with_rule(by(of, "openvino", "bfloat16"))
     assert network.rule.shapes and (128, 128) not in network.rule.shapes
     image = np.random.default_rng(0).normal(0.3, 0.6, (1, 300, 420)).astype(np.float32)
-    ruled = replace(of, network=network)
-    free = replace(of, network=by(of, "openvino", "bfloat16"))
+    agreed = Agreement(0.0, 0.0, 0.0, "bfloat16")  # which random weights need not do
+    ruled = replace(of, network=network, agreement=agreed)
+    free = replace(of, network=by(of, "openvino", "bfloat16"), agreement=agreed)
     one, other = (ruled.probabilities(image, tile=tile) for tile in (64, 512))
     np.testing.assert_allclose(one, other, atol=0 if network.rule.is_exact else 5e-6)
     one, other = (free.probabilities(image, tile=tile) for tile in (64, 512))
     assert np.abs(one - other).max() > 1e-3
+    threshold = float(np.median(1 - other[0]))
+    unsettled = replace(free, network=free.own.with_rule(TileRule(is_exact=True)))  # as if all tiles agreed
+    for cut, same in ((ruled, True), (unsettled, False)):
+        objects = cut.with_objects(threshold=threshold, low_threshold=threshold, min_size=0, grow=0)
+        labels = [objects.predict(image, tile=tile).labels for tile in (64, "auto", 512)]
+        assert labels[0].max() > 50
+        assert all(np.array_equal(found, labels[-1]) for found in labels) is same
 
 
 # Without PyTorch

@@ -20,7 +20,8 @@ from unseam.geometry import Geometry
 from unseam.model.calibration import Calibration
 from unseam.model.folded import Convolution, FoldedNetwork
 
-pytest.importorskip("openvino")
+if not engine_of("openvino").is_installed:
+    pytest.skip("openvino is not installed", allow_module_level=True)
 from unseam.engines.calibrating import calibrate
 from unseam.engines.openvino import compile_tile, compiled_graph, graph, quantised_graph
 

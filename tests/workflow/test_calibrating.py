@@ -11,7 +11,10 @@ from safetensors.numpy import load_file
 from tests.export.nets import FLAT, NETS, model
 from tests.tiny import samples, trained_run, write_set
 
-pytest.importorskip("openvino")
+from unseam.engines.known import engine_of
+
+if not engine_of("openvino").is_installed:
+    pytest.skip("openvino is not installed", allow_module_level=True)
 
 from unseam.errors import InputError, OutputExistsError, ShapeError
 from unseam.io.images import write_tiff

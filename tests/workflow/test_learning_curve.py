@@ -39,6 +39,7 @@ def test_sizes_are_halved():
             [Point(4, 0, 0.6), Point(4, 1, 0.6), Point(8, 0, 0.6), Point(8, 1, 0.7)],
             r"within what seeds differ by \(0.071\)",
         ),
+        ([Point(4, 0, 0.5, 9), Point(8, 0, 0.1)], "tells nothing yet: 9 steps are too few"),
         ([Point(8, 0, 0.7)], "ap50 is 0.700 with 8 images; give smaller --sizes"),
         ([Point(6, 0, 0.6), Point(8, 0, 0.7)], "give smaller --sizes"),  # not half as many
     ],
@@ -80,6 +81,9 @@ def test_what_cannot_be_a_curve_is_refused(folders, tmp_path):
     for sizes in ([1, 4], [4, 7]):
         with pytest.raises(InputError, match="there are 6 images to learn from: give 2 to 6"):
             learning_curve(images, labels, out=tmp_path / "a", sizes=sizes, listener=SILENT)
+    for wrong in ({"minutes": 0}, {"seeds": [-1]}, {"measure": "speed"}):
+        with pytest.raises(InputError, match=r"minutes|seed|speed"):
+            learning_curve(images, labels, out=tmp_path / "a", listener=SILENT, **wrong)
     with pytest.raises(InputError, match="no seed"):
         learning_curve(images, labels, out=tmp_path / "a", seeds=(), listener=SILENT)
     assert not (tmp_path / "a").exists()
@@ -104,7 +108,14 @@ def test_rows_marked_test_are_scored_on(folders, tmp_path):
         table, out=tmp_path / "c", minutes=0.02, sizes=[5], measure="dice", listener=SILENT
     )
     assert curve.tested == 3 and curve.measure == "dice" and np.isfinite(curve.points[0].score)
-    with pytest.raises(InputError, match="measure is 'speed'; expected one of: ap50"):
-        learning_curve(
-            table, out=tmp_path / "c", minutes=0.02, sizes=[5], measure="speed", resume=True, listener=SILENT
-        )
+
+
+def test_a_curve_goes_on_with_the_same_images_and_minutes_alone(folders, tmp_path):
+    images, labels = folders
+    options = {"out": tmp_path / "d", "sizes": [2], "listener": SILENT}
+    learning_curve(images, labels, minutes=0.02, **options)
+    with pytest.raises(InputError, match="made with other minutes; go on with the same"):
+        learning_curve(images, labels, minutes=0.03, resume=True, **options)
+    others = write_set(tmp_path / "others", samples(8, seed=5))
+    with pytest.raises(InputError, match="made with other images and labels"):
+        learning_curve(*others, minutes=0.02, resume=True, **options)

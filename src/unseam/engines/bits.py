@@ -7,12 +7,15 @@ some 1e-2, far more than what is settled near decisions. So only shapes are used
     another         ├───────────────────┤              begins a step of the grid later: the same pixels
     another             ├───────────┤                  must have the same bits, or the shape is not used
 
-What decides is which kernel is taken, so the numbers in the tile do not matter; they are drawn.
+What decides is which kernel is taken, so the numbers in the tile do not matter; they are drawn. Where the
+network is sure of what it sees in them, probabilities are 0 and 1 whatever the kernel, so it is made unsure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +23,7 @@ from numpy.typing import NDArray
 from unseam.engines.network import EngineNetwork
 from unseam.geometry import CONVOLUTIONS_PER_LEVEL, AxisGeometry
 from unseam.io.remembered import recall, remember
-from unseam.model.folded import FoldedNetwork
+from unseam.model.folded import Convolution, FoldedNetwork
 from unseam.processor import processor
 from unseam.tile_rule import TileRule
 
@@ -35,6 +38,11 @@ MOST_WORK = 400e9
 ALIKE = 5e-6
 """What is rounding of float32 still: as `unseam.decisions.ROUNDING`, which is settled."""
 KIND = "shapes"
+UNSURE, ENOUGH = (0.02, 0.98), 0.2
+"""Probabilities in which a difference shows, and the share of pixels that should have one."""
+FLATTER, MOST_TIMES = 8.0, 6
+"""What the last weights are divided by until then, and how often."""
+_UNSURE: WeakKeyDictionary[EngineNetwork, EngineNetwork] = WeakKeyDictionary()
 Answer = tuple[tuple[int, ...], NDArray[np.float32]]
 """Where a tile begins, and its probabilities."""
 
@@ -61,13 +69,14 @@ def with_rule(network: EngineNetwork) -> EngineNetwork:
 
 def rule_key(network: EngineNetwork) -> str:
     """What decides which kernels are taken; "" where the network has no file."""
-    return f"{network.digest} | {network} | {processor()}" if network.digest else ""
+    what = f"{network} | {network.threads} threads | {processor()}"
+    return f"{network.digest} | {what}" if network.digest else ""
 
 
 def find_rule(network: EngineNetwork) -> TileRule:
     """Which tiles compute alike: the reference, and all that agree with it wherever they begin."""
     *others, reference = shapes_of(network)
-    image = noise_for(network, reference)
+    image, network = noise_for(network, reference), unsure(network)
     expected = answer(network, image, reference, shift=0)
     worst = difference(expected, answer(network, image, reference, shift=1))
     if worst > ALIKE:
@@ -79,6 +88,24 @@ def find_rule(network: EngineNetwork) -> TileRule:
             worst = max(worst, apart)
             alike.append(shape)
     return TileRule(tuple(sorted(alike)), worst == 0)
+
+
+def unsure(network: EngineNetwork) -> EngineNetwork:
+    """The network with a last layer that leaves it unsure of noise; in int8 itself, whose steps show."""
+    if network in _UNSURE or network.precision == "int8":
+        return _UNSURE.get(network, network)
+    head, (low, high) = network.folded.head, UNSURE
+    size = shapes_of(network)[0]
+    image, found = noise_for(network, size), network
+    for _ in range(MOST_TIMES):
+        head = Convolution(head.weight, np.zeros_like(head.bias))
+        found = replace(network, folded=replace(network.folded, head=head))
+        _, p = answer(found, image, size, shift=0)
+        if ((p > low) & (p < high)).mean() >= ENOUGH:
+            break
+        head = Convolution(head.weight / np.float32(FLATTER), head.bias)
+    _UNSURE[network] = found
+    return found
 
 
 def shapes_of(network: EngineNetwork) -> list[tuple[int, ...]]:

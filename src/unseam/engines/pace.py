@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from weakref import WeakKeyDictionary
 
-from unseam.engines.bits import ALIKE, answer, difference, noise_for, on_grid, rule_key
+from unseam.engines.bits import ALIKE, answer, difference, noise_for, on_grid, rule_key, unsure
 from unseam.engines.network import EngineNetwork
 from unseam.io.remembered import recall, remember
 from unseam.tile_rule import Shape, TileRule
@@ -56,7 +56,7 @@ def paced(network: EngineNetwork, image: Sequence[int], fits: Fits) -> EngineNet
     rule = measured(known, image, fits)
     if rule == known.rule:
         return known
-    key = _key(known)
+    key = rule_key(known)
     if key:
         remember(KIND, key, {"shapes": rule.shapes, "seconds": rule.seconds})
     _LATEST[known] = known.with_rule(rule)
@@ -100,7 +100,7 @@ def _with(network: EngineNetwork, rule: TileRule, shape: Shape) -> TileRule:
     shapes, seconds = rule.shapes, math.inf
     try:
         image = noise_for(network, shape)
-        first = answer(network, image, shape, shift=2)  # compiles
+        answer(network, image, shape, shift=2)  # compiles
         times = []
         for _ in range(2):
             started = clock()
@@ -108,8 +108,9 @@ def _with(network: EngineNetwork, rule: TileRule, shape: Shape) -> TileRule:
             times.append(clock() - started)
         seconds = min(times)
         if shapes and shape not in shapes:
-            expected = answer(network, image, network.rule.largest, shift=0)
-            if difference(expected, first) <= (0.0 if rule.is_exact else ALIKE):
+            same = unsure(network)
+            expected = answer(same, image, network.rule.largest, shift=0)
+            if difference(expected, answer(same, image, shape, shift=2)) <= (0.0 if rule.is_exact else ALIKE):
                 shapes = tuple(sorted((*shapes, shape)))
     except Exception:  # of the engine, with classes of its own: as where memory is short
         pass
@@ -121,7 +122,7 @@ def _latest(network: EngineNetwork) -> EngineNetwork:
     first = network
     while network in _LATEST:
         network = _LATEST[network]
-    key = _key(network)
+    key = rule_key(network)
     known = recall(KIND, key) if key and network is first and not network.rule.seconds else None
     if known is None:
         return network
@@ -130,8 +131,3 @@ def _latest(network: EngineNetwork) -> EngineNetwork:
     rule = TileRule(tuple(sorted(set(shapes))), network.rule.is_exact, seconds)
     _LATEST[network] = network.with_rule(rule)
     return _LATEST[network]
-
-
-def _key(network: EngineNetwork) -> str:
-    key = rule_key(network)
-    return f"{key} | {network.threads} threads" if key else ""

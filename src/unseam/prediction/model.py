@@ -32,7 +32,7 @@ from unseam.prediction.tiles import TTA, Network, fits_memory, plan_image, symme
 from unseam.tiling import TileFunction, apply_tiled
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Model:
     """A trained network with all that using it takes.
 
@@ -55,6 +55,10 @@ class Model:
     """How far its engine is from PyTorch in float32, once that was looked at."""
     members: tuple[Path, ...] = ()
     """Where several models are averaged, the file of each, in the order of the sum."""
+
+    def __repr__(self) -> str:
+        name = self.path.name if self.path else "not from a file"
+        return f"Model({name}: {self.header.task}, {self.network})"
 
     @property
     def own(self) -> EngineNetwork:

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from unseam.io.atomic import replacing
+from unseam.report.sections import EXPLAINED
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ def write_reproduction(
     rows: Sequence[ReproductionRow],
     runs: Sequence[tuple[str, str, Mapping[str, float | None]]],
     pictures: Sequence[Path] = (),
+    ways: int = 1,
 ) -> None:
     """Write the page, in place of the one before.
 
@@ -54,6 +56,8 @@ def write_reproduction(
         Each training by itself.
     pictures : sequence of Path
         PNG files to show.
+    ways : int
+        In how many ways the set is split.
 
     Raises
     ------
@@ -73,16 +77,26 @@ def write_reproduction(
         if picture.is_file()
     ]
     html = environment.from_string(source).render(
-        title=title, remark=remark, measures=measures, rows=rows, runs=runs, pictures=shown
+        title=title,
+        remark=remark,
+        ways=ways,
+        measures=measures,
+        titles=[EXPLAINED.get(name, (name, ""))[0] for name in measures],
+        rows=rows,
+        runs=runs,
+        pictures=shown,
     )
     with replacing(path, overwrite=True) as temporary:
         temporary.write_text(html, encoding="utf-8")
 
 
-def score(value: float | None) -> str:
-    """A score in few digits; a dash where it is not known."""
+COUNTS = ("merges", "splits", "n_true", "n_pred")
+
+
+def score(value: float | None, measure: str = "") -> str:
+    """A score in few digits, a count in none or one; a dash where it is not known."""
     if value is None or math.isnan(value):
         return "–"
-    if float(value).is_integer() and abs(value) >= 2:
-        return f"{value:g}"
+    if measure in COUNTS:
+        return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"
     return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.6f}"

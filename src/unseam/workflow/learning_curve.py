@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 
-from unseam.config import Config, DataConfig
+from unseam.config import Config, DataConfig, TrainConfig
 from unseam.data.pairs import Pair
 from unseam.draw.learning import draw_learning
 from unseam.errors import InputError, OutputExistsError, PairingError
 from unseam.io.atomic import refuse_both, replacing
+from unseam.metrics.scores import CountedScores, PartitionScores
 from unseam.report.words import plural
 from unseam.workflow.listener import Listener, printing
 from unseam.workflow.loading import pair_files
+from unseam.workflow.training import FEWEST_STEPS
 from unseam.workflow.trial import Row, Trial, run_trial
 
 FEWEST = 2
@@ -26,16 +28,19 @@ FEWEST = 2
 TEST_SHARE = 0.25
 HELPS = 0.01
 """Rise of the score with the last doubling from which more images are said to help."""
+KNOWN = ("dice_classes", "iou_classes", *(f.name for f in (*fields(CountedScores), *fields(PartitionScores))))
+"""Scores that a curve can be of."""
 CURVE, PICTURE, NOTE = "curve.json", "curve.png", "learning-curve.txt"
 
 
 @dataclass(frozen=True)
 class Point:
-    """A score: how many images were learned from, with which seed, and how it came out."""
+    """A score: how many images were learned from, with which seed, in how many steps, and how it came out."""
 
     images: int
     seed: int
     score: float
+    steps: int = FEWEST_STEPS
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,10 @@ def learning_curve(
     refuse_both(resume=resume, overwrite=overwrite)
     if not seeds:
         raise InputError("no seed was given; give one at least, as --seeds 0")
+    for seed in seeds:
+        TrainConfig(minutes=minutes, seed=seed)  # which refuses what is out of range, before anything is done
+    if measure is not None and measure not in KNOWN:
+        raise InputError(f"measure is {measure!r}; expected one of: {', '.join(KNOWN)}")
     learn, test = _divided(pair_files(images, labels).pairs, seeds[0])
     sizes = _checked(sizes, len(learn))
     _claim(out, resume=resume, overwrite=overwrite)
@@ -123,9 +132,9 @@ def learning_curve(
             folder = out / f"{size}-images-seed{seed}"
             listener.say(f"{folder.name}")
             trial = _trial(rows, data, folder.name, minutes=minutes, seed=seed)
-            scores = run_trial(trial, folder, resume=resume, listener=listener).scores
-            measure = measure or ("dice_classes" if "dice_classes" in scores else "ap50")
-            points.append(Point(size, seed, _score(scores, measure)))
+            result = run_trial(trial, folder, resume=resume, listener=listener)
+            measure = measure or ("dice_classes" if "dice_classes" in result.scores else "ap50")
+            points.append(Point(size, seed, _score(result.scores, measure), result.iterations))
     assert measure is not None
     curve = LearningCurve(measure, tuple(points), len(test), verdict(points, measure))
     _write(curve, out)
@@ -143,6 +152,11 @@ def verdict(points: Sequence[Point], measure: str) -> str:
     half = max(halves)
     rise = means[most] - means[half]
     told = f"from {half} to {most} images {measure} went from {means[half]:.3f} to {means[most]:.3f}"
+    steps = min(p.steps for p in points if p.images in (half, most))
+    if steps < FEWEST_STEPS:
+        return (
+            f"{told}, which tells nothing yet: {steps} steps are too few to learn from, give more --minutes"
+        )
     spread = _spread(points, most)
     if rise > max(HELPS, spread):
         return f"{told}: more annotated images should help further"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import platform
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from unseam.config import DataConfig
+from unseam.errors import InputError
 from unseam.io.atomic import replacing
 from unseam.io.images import stem
 from unseam.workflow.evaluation import evaluate_files
@@ -21,7 +23,7 @@ from unseam.workflow.predicting import predict_files
 from unseam.workflow.run import CHECKPOINT
 from unseam.workflow.training import train
 
-RESULT = "result.json"
+RESULT, IDENTITY = "result.json", "trial.json"
 
 
 @dataclass(frozen=True)
@@ -81,14 +83,20 @@ def run_trial(trial: Trial, folder: Path, *, resume: bool, listener: Listener) -
 
     Raises
     ------
+    InputError
+        If the trial that is to go on had other images, labels or options.
     UnseamError
         As `train`, `predict_files` and `evaluate_files`.
     """
-    if resume and (folder / RESULT).is_file():
-        return read_result(folder)
+    identity = _identity(trial)
+    if resume:
+        _refuse_other(folder, identity)
+        if (folder / RESULT).is_file():
+            return read_result(folder)
     (folder / RESULT).unlink(missing_ok=True)
     pairs = folder / "pairs.csv"
     write_pairs(pairs, trial.rows)
+    _write_json(folder / IDENTITY, identity)
     goes_on = resume and (folder / CHECKPOINT).is_file()
     model = train(
         pairs, out=folder, resume=goes_on, overwrite=not goes_on, listener=listener, **trial.options
@@ -111,9 +119,38 @@ def run_trial(trial: Trial, folder: Path, *, resume: bool, listener: Listener) -
     )
     scores = {k: v for k, v in evaluation.of_set().items() if isinstance(v, (int, float)) or v is None}
     result = TrialResult(int(model.header.training["iterations"]), machine(), scores, trial.about)
-    with replacing(folder / RESULT, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(asdict(result), indent=1) + "\n", encoding="utf-8")
+    _write_json(folder / RESULT, asdict(result))
     return result
+
+
+def _identity(trial: Trial) -> dict[str, Any]:
+    """What has to be the same for a trial to go on: options, and what is in the files."""
+    digest = hashlib.sha256()
+    for row in trial.rows:
+        for part in (stem(row.image), row.split):
+            digest.update(part.encode())
+        for path in (row.image, row.labels):
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return {"images and labels": digest.hexdigest(), **trial.options}
+
+
+def _refuse_other(folder: Path, identity: Mapping[str, Any]) -> None:
+    path = folder / IDENTITY
+    if not path.is_file():
+        return
+    before = json.loads(path.read_text(encoding="utf-8"))
+    now = json.loads(json.dumps(identity))
+    other = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    if other:
+        raise InputError(
+            f"{folder} was made with other {', '.join(other)}; go on with the same, give --out another "
+            "folder, or --overwrite to make it anew"
+        )
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    with replacing(path, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
 def read_result(folder: Path) -> TrialResult:

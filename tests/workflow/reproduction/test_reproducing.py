@@ -65,7 +65,11 @@ def test_both_ways_are_trained_scored_shown_and_kept(tracking_set, tmp_path, cap
     out = tmp_path / "out"
     command = ["reproduce", "u373", "--data", str(tracking_set), "--out", str(out), "--minutes", "0.05"]
     assert main(command) == 0
-    assert capsys.readouterr().out.strip() == f"open {out}/index.html"
+    *scores, last = capsys.readouterr().out.splitlines()
+    assert (
+        last == f"open {out}/index.html"
+        and [" SEG " in line or "seg " in line for line in scores] == [True] * 2
+    )
     results = read_results(out)
     assert [r.about["direction"] for r in results] == ["01 to 02", "02 to 01"]
     page = (out / "index.html").read_text(encoding="utf-8")
@@ -121,14 +125,9 @@ def test_scores_are_averaged_over_both_ways_once_they_are_there():
 
 
 def test_scores_are_written_shortly():
-    assert [score(v) for v in (None, float("nan"), 0.77561, 1.0, 43.0, 0.000353)] == [
-        "–",
-        "–",
-        "0.7756",
-        "1.0000",
-        "43",
-        "0.000353",
-    ]
+    values = (None, float("nan"), 0.77561, 1.0, 0.000353)
+    assert [score(value) for value in values] == ["–", "–", "0.7756", "1.0000", "0.000353"]
+    assert [score(value, "merges") for value in (0, 43.0, 29.5)] == ["0", "43", "29.5"]
 
 
 def test_membranes_are_scored_by_the_measures_of_the_challenge(tmp_path):
@@ -144,4 +143,18 @@ def test_membranes_are_scored_by_the_measures_of_the_challenge(tmp_path):
     for name in PROTOCOLS["isbi2012"].measures:
         assert name in result.scores
     page = (tmp_path / "out/index.html").read_text(encoding="utf-8")
-    assert "isbi_v_rand_thinned" in page and "0.9728" in page and "0.000353" in page
+    assert "0.9866" in page and "0.9728" in page and "0.000353" in page
+
+
+def test_other_images_than_the_published_ones_are_told_on_the_page(tmp_path):
+    data = tmp_path / "isbi2012"
+    for number, sample in enumerate(synthetic_set(30, shape=(64, 64), seed=0)):
+        for kind, array in (("images", sample.image[0]), ("labels", np.where(sample.labels > 0, 255, 0))):
+            write_png(data / kind / f"{number:02}.png", array.astype(np.uint8))
+    (result,) = reproduce("isbi2012", tmp_path / "out", data=data, minutes=0.02, listener=SILENT)
+    assert result.about["images"] == "not the published images"
+    assert "not the published images" in (tmp_path / "out/index.html").read_text(encoding="utf-8")
+    for wrong in ({"minutes": 0}, {"seeds": [-1]}):
+        with pytest.raises(InputError):
+            reproduce("isbi2012", tmp_path / "none", data=data, listener=SILENT, **wrong)
+    assert not (tmp_path / "none").exists()

@@ -72,7 +72,7 @@ def error_lines(groups: Sequence[SizeGroup]) -> list[str]:
     ]
     if not rows:
         return []
-    head = ("errors, by size (pixels)", "true", *kinds)
+    head = ("errors, by area (pixels)", "true", *kinds)
     widths = (26, *[9] * (1 + len(kinds)))
     return [
         "".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in [head, *rows]

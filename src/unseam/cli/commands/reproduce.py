@@ -43,12 +43,14 @@ def add(commands: Any) -> None:
 
 def run(options: Namespace) -> int:
     """`unseam reproduce`."""
-    from unseam.workflow.reproduction.running import reproduce
+    from unseam.report.reproduction import score
+    from unseam.workflow.reproduction.protocols import protocol
+    from unseam.workflow.reproduction.running import folder_of, reproduce
 
     out = options.out or options.name
     presets = ("default", "paper") if options.preset == "both" else (options.preset,)
     with listening() as listener:
-        reproduce(
+        results = reproduce(
             options.name,
             out,
             data=options.data,
@@ -59,5 +61,10 @@ def run(options: Namespace) -> int:
             overwrite=options.overwrite,
             listener=listener,
         )
+    for result in results:
+        shown = ", ".join(
+            f"{name} {score(result.scores.get(name), name)}" for name in protocol(options.name).measures
+        )
+        print(f"{folder_of(result.about)}: {shown}")
     print(f"open {out}/index.html")
     return 0

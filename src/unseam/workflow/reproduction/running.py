@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from unseam.config import DataConfig
+from unseam.config import DataConfig, TrainConfig
 from unseam.errors import InputError, OutputExistsError
 from unseam.io.atomic import refuse_both, replacing
+from unseam.io.remembered import cache_folder
 from unseam.report.reproduction import ReproductionRow, write_reproduction
 from unseam.workflow.listener import Listener, printing
 from unseam.workflow.reproduction.protocols import Protocol, protocol, rows_of
@@ -19,6 +19,7 @@ from unseam.workflow.reproduction.sources import check_pixels, find_folder
 from unseam.workflow.trial import RESULT, Row, Trial, TrialResult, read_result, run_trial
 
 Scores = dict[str, float]
+OTHER = "not the published images"
 NOTE = "protocol.txt"
 """Names what lies in a folder, so that nobody's other files are touched."""
 
@@ -70,8 +71,12 @@ def reproduce(
     refuse_both(resume=resume, overwrite=overwrite)
     if not (seeds and presets):
         raise InputError("no seed or no preset was given; give one of each at least, as --seeds 0")
-    _claim(out, name)
-    folder = find_folder(chosen.folder, chosen.source, Path(data) if data else None, cache_folder(), listener)
+    for seed in seeds:
+        TrainConfig(minutes=minutes, seed=seed)  # which refuses what is out of range, before anything is done
+    _refuse_others(out, name)
+    folder = find_folder(
+        chosen.folder, chosen.source, Path(data) if data else None, cache_folder() / "data", listener
+    )
     plans: list[dict[str, Any]] = [
         {"direction": direction, "preset": preset, "seed": seed, "minutes": minutes}
         for preset in presets
@@ -80,16 +85,18 @@ def reproduce(
     ]
     if not (resume or overwrite):
         _refuse_done([out / folder_of(about) for about in plans])
+    with replacing(out / NOTE, overwrite=True) as temporary:
+        temporary.write_text(f"{name}\n", encoding="utf-8")
     for number, about in enumerate(plans, start=1):
         rows = rows_of(chosen, about["direction"], folder, out)
         if number == 1:
-            _say_pixels(chosen, rows, listener)
+            images = _compared(chosen, rows, listener)
+        about["images"] = images
         run = out / folder_of(about)
         listener.say(f"{number} of {len(plans)}: {run.name}")
         run_trial(_trial(chosen, rows, about), run, resume=resume, listener=listener)
     results = read_results(out)
     _write_page(chosen, out, results)
-    listener.say(f"page: {out / 'index.html'}")
     return results
 
 
@@ -97,12 +104,6 @@ def folder_of(about: Mapping[str, Any]) -> str:
     """The folder of a training, by direction, preset, minutes and seed."""
     way = f"{about['direction'].replace(' ', '-')}-" if about["direction"] else ""
     return f"{way}{about['preset']}-{about['minutes']:g}min-seed{about['seed']}"
-
-
-def cache_folder() -> Path:
-    """Where fetched sets are kept."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "unseam" / "data"
 
 
 def _trial(chosen: Protocol, rows: Sequence[Row], about: Mapping[str, Any]) -> Trial:
@@ -128,7 +129,7 @@ def averaged(chosen: Protocol, results: Sequence[TrialResult]) -> list[tuple[Tri
     """For each preset, budget and seed the scores averaged over the directions, once all are there."""
     groups: dict[tuple[Any, ...], list[TrialResult]] = {}
     for result in results:
-        key = tuple(result.about[name] for name in ("preset", "minutes", "seed"))
+        key = tuple(result.about.get(name) for name in ("preset", "minutes", "seed", "images"))
         groups.setdefault(key, []).append(result)
     return [
         (group[0], {name: _mean([r.scores.get(name) for r in group]) for name in chosen.measures})
@@ -147,10 +148,11 @@ def _write_page(chosen: Protocol, out: Path, results: Sequence[TrialResult]) -> 
         ReproductionRow(p.who, p.about, {m: p.scores[m] for m in chosen.measures if m in p.scores})
         for p in chosen.published
     ]
-    seeds: dict[tuple[str, float], list[tuple[TrialResult, Scores]]] = {}
+    seeds: dict[tuple[Any, ...], list[tuple[TrialResult, Scores]]] = {}
     for first, scores in averaged(chosen, results):
-        seeds.setdefault((first.about["preset"], first.about["minutes"]), []).append((first, scores))
-    ours = [_row(preset, minutes, of_seeds) for (preset, minutes), of_seeds in seeds.items()]
+        key = tuple(first.about.get(name) for name in ("preset", "minutes", "images"))
+        seeds.setdefault(key, []).append((first, scores))
+    ours = [_row(of_seeds) for of_seeds in seeds.values()]
     runs = [(folder_of(result.about), result) for result in results]
     write_reproduction(
         out / "index.html",
@@ -159,24 +161,28 @@ def _write_page(chosen: Protocol, out: Path, results: Sequence[TrialResult]) -> 
         measures=chosen.measures,
         rows=[*published, *ours],
         runs=[(name, str(r.iterations), {m: r.scores.get(m) for m in chosen.measures}) for name, r in runs],
+        ways=len(chosen.directions),
         pictures=[out / name / "patches.png" for name, _ in runs[:1]],
     )
 
 
-def _row(preset: str, minutes: float, of_seeds: Sequence[tuple[TrialResult, Scores]]) -> ReproductionRow:
-    """Mean and spread over the seeds."""
+def _row(of_seeds: Sequence[tuple[TrialResult, Scores]]) -> ReproductionRow:
+    """Mean and spread over the seeds of one preset and budget."""
+    first = of_seeds[0][0]
     columns = {name: [scores[name] for _, scores in of_seeds] for name in of_seeds[0][1]}
     spread = {name: statistics.stdev(column) for name, column in columns.items() if len(column) > 1}
     count = f"{len(of_seeds)} seed{'s' if len(of_seeds) > 1 else ''}"
+    other = f"{OTHER}; " if first.about.get("images") == OTHER else ""
     return ReproductionRow(
-        f"unseam, preset {preset}",
-        f"{count}, {minutes:g} minutes each, {of_seeds[0][0].machine}",
+        f"unseam, preset {first.about['preset']}",
+        f"{other}{count}, {first.about['minutes']:g} minutes each, {first.machine}",
         {name: statistics.fmean(column) for name, column in columns.items()},
         spread,
     )
 
 
-def _say_pixels(chosen: Protocol, rows: Sequence[Row], listener: Listener) -> None:
+def _compared(chosen: Protocol, rows: Sequence[Row], listener: Listener) -> str:
+    """Whether images and labels are the published ones, said and in words."""
     same = check_pixels(chosen.source, ((row.image, row.labels) for row in rows))
     if same is not None:
         listener.say(
@@ -184,18 +190,17 @@ def _say_pixels(chosen: Protocol, rows: Sequence[Row], listener: Listener) -> No
             if same
             else "warning: images or labels differ from those of the protocol; do not compare the figures"
         )
+    return {True: "as published", False: OTHER, None: "not compared"}[same]
 
 
-def _claim(out: Path, name: str) -> None:
-    """Raise where the folder holds anything but reproductions of this set; mark it."""
+def _refuse_others(out: Path, name: str) -> None:
+    """Raise where the folder holds anything but reproductions of this set."""
     note = out / NOTE
     if out.is_dir() and any(out.iterdir()):
         there = note.read_text(encoding="utf-8").strip() if note.is_file() else None
         if there != name:
             what = f"reproductions of {there}" if there else "other files"
             raise OutputExistsError(f"{out} holds {what}; give --out a folder of its own")
-    with replacing(note, overwrite=True) as temporary:
-        temporary.write_text(f"{name}\n", encoding="utf-8")
 
 
 def _refuse_done(folders: Sequence[Path]) -> None:

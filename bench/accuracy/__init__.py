@@ -1,0 +1,1 @@
+"""Accuracy beside other programs, at equal minutes: see docs/accuracy.md."""

@@ -1,0 +1,1 @@
+"""How each peer is trained: a script each, run in an environment of the peer's own."""

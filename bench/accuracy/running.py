@@ -1,0 +1,169 @@
+"""One row: environment, training, prediction, scores."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench.accuracy.job import collect_labels, draw, write_job, write_truth
+from bench.accuracy.peers import PEERS, Peer
+from bench.accuracy.record import Record
+from bench.performance.contest import ROOT, THREAD_COUNTS, keep_to, peer
+from bench.performance.record import machine
+from bench.performance.serving import versions
+
+from unseam.config import DataConfig
+from unseam.workflow.evaluation import evaluate_files
+from unseam.workflow.reproduction.protocols import Protocol, protocol, rows_of
+from unseam.workflow.reproduction.running import folder_of
+from unseam.workflow.trial import Row
+
+MAKE = ROOT / "bench" / "performance" / "peers" / "make.sh"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to split a set, done by a peer.
+
+    Attributes
+    ----------
+    scores : of the test images.
+    seconds : of the training.
+    said : what it tells of itself.
+    versions : of packages.
+    """
+
+    scores: Mapping[str, float | None]
+    seconds: float
+    said: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+
+class Failed(Exception):
+    """A peer that could not be installed, or that ended without a result; the message says why."""
+
+
+def run_row(
+    name: str, dataset: str, minutes: float, seed: int, *, data: Path, out: Path, threads: int
+) -> Record:
+    """Train on the training images of a set, predict the test images, score; `out` keeps it all."""
+    chosen, one = protocol(dataset), PEERS[name]
+    about: dict[str, Any] = {"peer": name, "dataset": dataset, "minutes": minutes, "seed": seed}
+    about |= {"machine": machine(), "threads": threads, "load": round(os.getloadavg()[0], 1)}
+    run = _ours if not one.script else _theirs
+    out.mkdir(parents=True, exist_ok=True)
+    ways = []
+    try:
+        if one.environment:
+            make(one.environment, out / "install.log")
+        for direction in chosen.directions:
+            folder = out / direction.replace(" ", "-") if direction else out
+            folder.mkdir(parents=True, exist_ok=True)
+            rows = rows_of(chosen, direction, data, folder / "known")
+            ways.append(run(one, chosen, rows, folder, {**about, "direction": direction, "data": data}))
+    except Failed as error:
+        return Record(**about, failure=str(error))
+    return Record(
+        **about,
+        scores=averaged([way.scores for way in ways]),
+        seconds=tuple(round(way.seconds, 1) for way in ways),
+        said=tuple(way.said for way in ways),
+        versions=ways[0].versions,
+    )
+
+
+def averaged(scores: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    """Over the ways to split the set; None where one of them is."""
+    found: dict[str, float | None] = {}
+    for name in scores[0]:
+        known = [value for one in scores if (value := one[name]) is not None]
+        found[name] = statistics.fmean(known) if len(known) == len(scores) else None
+    return found
+
+
+def _theirs(one: Peer, chosen: Protocol, rows: Sequence[Row], folder: Path, about: dict[str, Any]) -> Way:
+    """The objects of a set whose boundaries are scored do not touch."""
+    job = folder / "job"
+    write_job(
+        job,
+        rows,
+        ignore=chosen.ignore,
+        touching=not chosen.isbi,
+        variant=one.variant,
+        **{key: about[key] for key in ("minutes", "seed", "threads")},
+    )
+    command = [peer(one.environment), "-m", f"bench.accuracy.contestants.{one.script}", str(job)]
+    _call(command, folder / "log.txt", about["threads"])
+    done = json.loads((job / "done.json").read_text(encoding="utf-8"))
+    collect_labels(job, folder / "labels", cells=chosen.isbi)
+    said = {**done["said"], "predict_seconds": round(done["predict_seconds"], 1)}
+    return Way(_score(chosen, rows, folder), done["seconds"], said, done["versions"])
+
+
+def _ours(one: Peer, chosen: Protocol, rows: Sequence[Row], folder: Path, about: dict[str, Any]) -> Way:
+    """`unseam reproduce` does both ways at once; the second finds the first one's result."""
+    runs = folder.parent / "reproduce" if about["direction"] else folder / "reproduce"
+    unseam = [sys.executable, "-m", "unseam"]
+    command = [*unseam, "reproduce", chosen.name, "--data", str(about["data"]), "--out", str(runs)]
+    command += ["--minutes", f"{about['minutes']:g}", "--seeds", str(about["seed"]), "--preset", one.variant]
+    _call([*command, "--resume"], folder / "log.txt", about["threads"])
+    trial = runs / folder_of({**about, "preset": one.variant})
+    result = json.loads((trial / "result.json").read_text(encoding="utf-8"))
+    save = "labels,probabilities" if chosen.isbi else "labels"
+    command = [*unseam, "predict", str(trial), str(trial / "pairs.csv"), "--split", "test", "--save", save]
+    _call(
+        [*command, "--out", str(folder / "labels"), "--overwrite"], folder / "predict.txt", about["threads"]
+    )
+    said = {"steps": result["iterations"], "machine": result["machine"]}
+    return Way(_score(chosen, rows, folder), 60 * about["minutes"], said, versions(("unseam", "torch")))
+
+
+def _score(chosen: Protocol, rows: Sequence[Row], folder: Path) -> dict[str, float | None]:
+    write_truth(folder / "truth", rows)
+    evaluation = evaluate_files(
+        folder / "truth",
+        folder / "labels",
+        isbi=chosen.isbi,
+        config=DataConfig(ignore=chosen.ignore),
+        json_file=folder / "scores.json",
+        overwrite=True,
+    )
+    draw(rows, folder / "labels", folder / "picture.png")
+    return {k: v for k, v in evaluation.of_set().items() if isinstance(v, int | float) or v is None}
+
+
+def make(environment: str, log: Path) -> None:
+    """Install a peer; where it cannot be, say why."""
+    done = subprocess.run([str(MAKE), environment], capture_output=True, text=True, check=False)
+    log.write_text(done.stdout + done.stderr, encoding="utf-8")
+    if not Path(peer(environment)).exists() or "could not be installed" in done.stderr:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        raise Failed(f"could not be installed: {(errors or ['no reason given'])[0].removeprefix('ERROR: ')}")
+
+
+def _call(command: Sequence[str], log: Path, threads: int) -> None:
+    """Run a command on so many processors, its output in a file."""
+    counts = dict.fromkeys([*THREAD_COUNTS, "TF_NUM_INTRAOP_THREADS", "NUMBA_NUM_THREADS"], str(threads))
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "src")])
+    environment = {**os.environ, **counts, "PYTHONPATH": paths, "CUDA_VISIBLE_DEVICES": ""}
+    with open(log, "w", encoding="utf-8") as file:
+        done = subprocess.run(
+            command,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=ROOT,
+            preexec_fn=partial(keep_to, threads),
+            check=False,
+        )
+    if done.returncode:
+        last = log.read_text(encoding="utf-8").strip().splitlines()[-1:]
+        raise Failed(f"ended with code {done.returncode}: {''.join(last)[:200]}")
