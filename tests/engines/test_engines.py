@@ -21,7 +21,6 @@ from unseam.config import NetworkConfig
 from unseam.engines import EngineNetwork
 from unseam.engines.agreement import Agreement
 from unseam.engines.bits import with_rule
-from unseam.engines.choosing import PRECISIONS
 from unseam.engines.known import engine_of, torch_on
 from unseam.engines.network import KEPT
 from unseam.errors import ShapeError
