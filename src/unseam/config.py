@@ -137,6 +137,13 @@ class LossConfig(Section):
         low=0,
         high=16,
     )
+    slope: float | None = setting(
+        None,
+        "depth, in diameters of an object, at which its pixels count fully as foreground; at its outline they "
+        "count half; 0 lets all of them count fully",
+        low=0,
+        high=1,
+    )
     density: float = setting(
         0.1, "chance of a background pixel to be a patch centre; an object's is 1", low=0
     )

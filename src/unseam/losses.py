@@ -14,8 +14,9 @@ def weighted_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor) -> T
     Parameters
     ----------
     logits : Tensor, (B, classes, *spatial)
-    target : Tensor of int64, (B, *spatial)
-        Class of each pixel; `IGNORE` (-1) counts nowhere.
+    target : Tensor of int64 or float32, (B, *spatial)
+        Class of each pixel; or, of two classes, the share that it belongs to the second, 0 to 1. `IGNORE`
+        (-1) counts nowhere.
     weights : Tensor of float32, (B, *spatial)
 
     Returns
@@ -33,9 +34,14 @@ def weighted_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor) -> T
     ----------
     Ronneberger, Fischer, Brox 2015, eq. 1.
     """
+    known = target != IGNORE
+    if target.is_floating_point():
+        per_pixel = torch.nn.functional.binary_cross_entropy_with_logits(
+            logits[:, 1] - logits[:, 0], target, weights * known, reduction="sum"
+        )
+        return per_pixel / known.sum().clamp_min(1)
     per_pixel = torch.nn.functional.cross_entropy(logits, target, reduction="none", ignore_index=IGNORE)
-    known = (target != IGNORE).sum().clamp_min(1)
-    return (weights * per_pixel).sum() / known
+    return (weights * per_pixel).sum() / known.sum().clamp_min(1)
 
 
 def soft_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
@@ -57,7 +63,11 @@ def soft_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
     """
     known = (target != IGNORE)[:, None]
     classes = logits.shape[1]
-    truth = torch.nn.functional.one_hot(target.clamp_min(0), classes).movedim(-1, 1)
+    likely = target.clamp_min(0)
+    if target.is_floating_point():
+        truth = torch.stack([1 - likely, likely], dim=1)
+    else:
+        truth = torch.nn.functional.one_hot(likely, classes).movedim(-1, 1)
     probabilities = torch.softmax(logits, dim=1) * known
     axes = [0, *range(2, logits.ndim)]
     both = (probabilities * truth).sum(axes)

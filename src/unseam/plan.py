@@ -24,6 +24,10 @@ VOLUME_OUTPUT = 60
 """Voxels along each axis that a patch of a volume labels."""
 OBJECTS = {"threshold": 0.5, "low_threshold": 0.2, "grow": 1, "split": 0.0}
 """From probabilities to objects where no held-out image can choose it; see `instances.segment`."""
+SLOPED_OBJECTS = {"threshold": 0.5, "low_threshold": 0.3, "grow": 2, "split": 0.0}
+"""As `OBJECTS`, where targets rise from the outline inwards: half way up is where an object begins."""
+SLOPE = 0.3
+"""Depth of that slope in diameters; see `data.soft_targets`, and docs/experiments.md for what it gains."""
 TILED_TOUCH = 0.9
 TILED_BACKGROUND = 0.05
 """Objects tile the images where at least this share of them touch, and at most this share is background."""
@@ -71,7 +75,7 @@ def preset(name: str) -> Config:
             noise=0.0,
             blur=0.0,
         ),
-        loss=LossConfig(w0=10.0, sigma=5.0, balance=True, dice=0.0, gap=1),
+        loss=LossConfig(w0=10.0, sigma=5.0, balance=True, dice=0.0, gap=1, slope=0.0),
         train=TrainConfig(
             patch=PAPER_PATCH,
             batch=1,
@@ -124,7 +128,8 @@ def plan(
     batch = train.batch or _batch(patch, device)
     train = replace(train, patch=patch, batch=batch)
     gap = _gap(fingerprint) if config.loss.gap is None else config.loss.gap
-    usual = TILED_OBJECTS if is_tiled(fingerprint) else OBJECTS
+    slope = _slope(fingerprint) if config.loss.slope is None else config.loss.slope
+    usual = TILED_OBJECTS if is_tiled(fingerprint) else SLOPED_OBJECTS if slope else OBJECTS
     grow = max(usual["grow"], gap // 2)
     sizes = {"min_size": _min_size(fingerprint), "split_size": _split_size(fingerprint)}
     wanted: dict[str, Any] = {**usual, "grow": grow, **sizes}
@@ -132,7 +137,7 @@ def plan(
         config.objects,
         **{key: value for key, value in wanted.items() if getattr(config.objects, key) is None},
     )
-    loss = replace(config.loss, gap=gap)
+    loss = replace(config.loss, gap=gap, slope=slope)
     decided = replace(config, network=network, loss=loss, train=train, objects=objects)
     return Plan(decided, _reasons(fingerprint, decided, device, ranks))
 
@@ -243,6 +248,11 @@ def _gap(fp: Fingerprint) -> int:
     that short runs do not show it, is in docs/experiments.md.
     """
     return 2 if is_tiled(fp) else 1
+
+
+def _slope(fp: Fingerprint) -> float:
+    """Where objects lie in background in an image; in volumes, and where they tile, it was not tried."""
+    return SLOPE if fp.task == "instances" and fp.spatial_dims == 2 and not is_tiled(fp) else 0.0
 
 
 def _min_size(fp: Fingerprint) -> int:

@@ -17,6 +17,7 @@ from torch import Tensor
 from unseam.augment import change_intensities, coordinates, draw_recipe, in_units, sample_units
 from unseam.config import AugmentConfig, LossConfig
 from unseam.data.sample import IGNORE, Sample
+from unseam.data.soft_targets import foreground_share
 from unseam.data.weight_map import class_frequencies, class_weights, paper_weight_map, plugin_weight_map
 from unseam.errors import LabelError
 from unseam.instances import carve_contacts, carve_gaps
@@ -33,19 +34,26 @@ class TrainingImage:
     image : Tensor, (C, *spatial)
         Normalised.
     target : Tensor, (1, *spatial)
-        Class of each pixel; `IGNORE` where the truth is unknown.
+        Class of each pixel, or with `shares` how much of the foreground it counts as, 0 to 1; `IGNORE` where
+        the truth is unknown.
     weights : Tensor, (1, *spatial)
         Weight map; 0 where ignored.
+    shares : bool
+        Whether `target` holds shares of foreground.
     """
 
     image: Tensor
     target: Tensor
     weights: Tensor
+    shares: bool = False
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Patches as the network sees them: (B, C, *input), and (B, *output) twice."""
+    """Patches as the network sees them: (B, C, *input), and (B, *output) twice.
+
+    `target` holds classes as int64, or shares of foreground as float32.
+    """
 
     image: Tensor
     target: Tensor
@@ -93,6 +101,7 @@ def prepare(
     if not frequencies.any():
         raise LabelError("every pixel of the labels is ignored; annotate some, or leave --ignore out")
     per_class = class_weights(frequencies) if config.balance else np.ones(classes)
+    slope = config.slope or 0.0 if task == "instances" else 0.0
 
     def tensor(array: NDArray[np.float32] | NDArray[np.int32]) -> Tensor:
         return torch.as_tensor(np.ascontiguousarray(array, dtype=np.float32), device=device)
@@ -100,10 +109,16 @@ def prepare(
     prepared = []
     for s, target in zip(samples, targets, strict=True):
         weights = _weight_map(s, target, config, task=task, per_class=per_class)
-        prepared.append(
-            TrainingImage(tensor(normalization(s.image)), tensor(target[None]), tensor(weights[None]))
-        )
+        shown = _shares(s, target, slope) if slope else target
+        image = tensor(normalization(s.image))
+        prepared.append(TrainingImage(image, tensor(shown[None]), tensor(weights[None]), slope > 0))
     return prepared
+
+
+def _shares(sample: Sample, target: NDArray[np.int32], slope: float) -> NDArray[np.float32]:
+    """How much of the foreground each pixel counts as; the gaps between objects count as background."""
+    parted = np.where(target == 0, 0, sample.labels)
+    return foreground_share(parted, slope, spacing=_relative(sample.spacing))
 
 
 def _weight_map(
@@ -186,9 +201,10 @@ class PatchSampler:
         inner = grid
         for axis, (size, kept) in enumerate(zip(self.input_shape, self.output_shape, strict=True)):
             inner = inner.narrow(axis, (size - kept) // 2, kept)
+        target = sample_units(source.target, inner, mode="nearest")[0]
         return Batch(
             change_intensities(sample_units(source.image, grid, mode="linear"), recipe),
-            sample_units(source.target, inner, mode="nearest")[0].long(),
+            target if source.shares else target.long(),
             sample_units(source.weights, inner, mode="linear")[0],
         )
 

@@ -23,16 +23,17 @@ _FRAME = "#ff9500"
 
 
 def patches_figure(
-    images: Image, targets: Labels, weights: NDArray[Any], path: str | Path, *, overwrite: bool = False
+    images: Image, targets: NDArray[Any], weights: NDArray[Any], path: str | Path, *, overwrite: bool = False
 ) -> None:
-    """Draw training patches as a PNG file: input, target classes, weights; a row for each patch.
+    """Draw training patches as a PNG file: input, target, weights; a row for each patch.
 
     Parameters
     ----------
     images : ndarray, (B, C, *spatial in)
         Patches as the network gets them; the first `MAX_ROWS` are drawn, of volumes the middle slice.
-    targets : ndarray of int, (B, *spatial out)
-        Class of each pixel of the output, -1 ignored. The output lies in the middle of the input.
+    targets : ndarray of int or float, (B, *spatial out)
+        Class of each pixel of the output, or share of the foreground that it counts as; -1 ignored. The output
+        lies in the middle of the input.
     weights : ndarray of float, (B, *spatial out)
         Weight of each pixel in the loss.
     path : str or Path
@@ -54,7 +55,7 @@ def patches_figure(
     save_figure(figure, path, overwrite=overwrite)
 
 
-def _check(images: Image, targets: Labels, weights: NDArray[Any]) -> None:
+def _check(images: Image, targets: NDArray[Any], weights: NDArray[Any]) -> None:
     shapes = f"images {images.shape}, targets {targets.shape} and weights {weights.shape}"
     if images.ndim not in (4, 5) or targets.shape != weights.shape or targets.ndim != images.ndim - 1:
         raise ShapeError(f"{shapes} are not patches; give (B, C, *in), (B, *out) and (B, *out)")
@@ -63,7 +64,7 @@ def _check(images: Image, targets: Labels, weights: NDArray[Any]) -> None:
         raise ShapeError(f"{shapes} do not belong together; give as many outputs, none larger than its input")
 
 
-def _figure(images: Image, targets: Labels, weights: NDArray[Any]) -> Figure:
+def _figure(images: Image, targets: NDArray[Any], weights: NDArray[Any]) -> Figure:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
@@ -80,7 +81,7 @@ def _figure(images: Image, targets: Labels, weights: NDArray[Any]) -> Figure:
         row[0].imshow(display(image), zorder=1)
         row[1].imshow(_classes(target), extent=extent, interpolation="nearest", zorder=1)
         row[2].imshow(weight, extent=extent, norm=scale, cmap="viridis", interpolation="nearest", zorder=1)
-    for ax, title in zip(axes[0], ("Input; framed: the output", "Target classes", "Weights"), strict=True):
+    for ax, title in zip(axes[0], ("Input; framed: the output", "Target", "Weights"), strict=True):
         ax.set_title(title, fontsize=10, loc="left", color="#33383f")
     bar = figure.colorbar(
         ScalarMappable(scale, "viridis"),
@@ -116,7 +117,13 @@ def _frame(ax: Axes, inside: Sequence[int], out: Sequence[int]) -> None:
     ax.spines[:].set_visible(False)
 
 
-def _classes(target: Labels) -> Rgb:
+def _classes(target: NDArray[Any]) -> Rgb:
+    """Colours of classes, or between those of background and object by the share of foreground."""
+    if np.issubdtype(target.dtype, np.floating):
+        ignored, background, foreground = _class_colours(np.array([-1, 0, 1])).astype(np.float32)
+        shares = target[..., None]
+        blended = background + shares * (foreground - background)
+        return np.where(shares < 0, ignored, blended).astype(np.uint8)
     ids, which = np.unique(target, return_inverse=True)
     return _class_colours(ids)[which].reshape(*target.shape, 3)
 
@@ -127,10 +134,10 @@ def _class_colours(ids: NDArray[np.integer[Any]]) -> Rgb:
     return colours
 
 
-def _legend(figure: Figure, targets: Labels) -> None:
+def _legend(figure: Figure, targets: NDArray[Any]) -> None:
     from matplotlib.patches import Patch
 
-    ids = np.unique(targets)
+    ids = np.unique(np.ceil(targets).astype(np.int64))
     names = {-1: "ignored", 0: "0 background"}
     handles = [
         Patch(facecolor=colour / 255, label=names.get(int(one), f"class {one}"))
