@@ -48,18 +48,17 @@ def test_the_angles_are_seven_equal_steps_from_the_image_as_it_is() -> None:
 
 
 def test_a_quarter_turn_by_hand() -> None:
-    # 2 x 3 pixels turned by 90 degrees: what was to the right is below. Its context of 8 pixels each side is
-    # the halo of depth 1, 6 + 2 * 2 / 2 = 8 px, and 2 px, in steps of the grid of 2: 10.
+    # 2 x 3 pixels turned by 90 degrees: what was to the right is below, what was above is to the right. Its
+    # context of 10 pixels each side is the halo of 8 and 2 more, a multiple of the grid of 2.
     image = np.array([[[1, 2, 3], [4, 5, 6]]], np.float32)
     turn = turn_by(math.pi / 2, (2, 3), ONE)
     assert ONE.halo == (8, 8) and turn.shape == (3 + 20, 2 + 20)
     found = turned(array_source(image), turn).read(((10, 13), (10, 12)))
-    np.testing.assert_allclose(found, [[[3, 6], [2, 5], [1, 4]]], atol=1e-6)
+    np.testing.assert_allclose(found, [[[4, 1], [5, 2], [6, 3]]], atol=1e-6)
 
 
-def test_half_a_pixel_is_the_mean_of_its_neighbours() -> None:
-    # One row of 2 pixels, turned by 180 degrees about its centre, is the row backwards; by 90 degrees a
-    # column. By 30 degrees its pixels lie cos 30 = 0.866 pixels apart along the row, each half that off.
+def test_places_there_and_back_by_hand() -> None:
+    # Two pixels of a row, turned by 30 degrees, lie cos 30 = 0.866 pixels apart in X and sin 30 in Y.
     turn = turn_by(math.pi / 6, (1, 2), ONE)
     y, x = turn.there(np.zeros((1, 2)), np.array([[0.0, 1.0]]))
     np.testing.assert_allclose(np.diff(x), 0.8660254)
