@@ -37,15 +37,34 @@ def test_equal_weights_are_pytorch_s_cross_entropy() -> None:
     torch.testing.assert_close(weighted_cross_entropy(logits, target, torch.ones(2, 3, 5)), expected)
 
 
+def test_shares_of_foreground_cost_by_hand() -> None:
+    # Pixel 0, share 3/4: -(1/4 ln 1/2 + 3/4 ln 1/2) = ln 2. Pixel 1, share 1/2: -(ln 1/4 + ln 3/4) / 2.
+    shares = torch.tensor([[0.75, 0.5]])
+    expected = (2 * LN2 + (math.log(4) - math.log(0.75)) / 2) / 2
+    weights = torch.tensor([[2.0, 1.0]])
+    assert weighted_cross_entropy(LOGITS, shares, weights).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("dice", [0.0, 0.4])
+def test_shares_of_0_and_1_are_classes(dice: float) -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(2, 2, 3, 5, generator=generator)
+    target = torch.randint(-1, 2, (2, 3, 5), generator=generator)
+    weights = torch.rand(2, 3, 5, generator=generator)
+    losses = [training_loss(logits, one, weights, dice=dice) for one in (target, target.float())]
+    torch.testing.assert_close(losses[0], losses[1])
+
+
 def test_a_heavier_patch_costs_more() -> None:
     ones = torch.ones(1, 2)
     once, thrice = (weighted_cross_entropy(LOGITS, TARGET, w * ones) for w in (1, 3))
     assert thrice.item() == pytest.approx(3 * once.item())
 
 
+@pytest.mark.parametrize("kind", [torch.int64, torch.float32])
 @pytest.mark.parametrize("value", [0.0, 1e4])
-def test_an_unknown_pixel_counts_nowhere(value: float) -> None:
-    logits, target = with_ignored(LOGITS, TARGET, value)
+def test_an_unknown_pixel_counts_nowhere(value: float, kind: torch.dtype) -> None:
+    logits, target = with_ignored(LOGITS, TARGET.to(kind), value)
     weights = torch.tensor([[2.0, 1.0, 9.0]])
     assert weighted_cross_entropy(logits, target, weights).item() == pytest.approx(2 * LN2)
     assert soft_dice_loss(logits, target).item() == pytest.approx(soft_dice_loss(LOGITS, TARGET).item())

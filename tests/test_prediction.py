@@ -471,7 +471,7 @@ def test_a_volume_s_model_names_its_axes() -> None:
 
 def test_input_that_cannot_be_used() -> None:
     model = drawn(depth=1)
-    with pytest.raises(InputError, match="tta is 'flip'; expected one of: none, mirror, rotate"):
+    with pytest.raises(InputError, match="tta is 'flip'; expected one of: none, mirror, rotate, turn"):
         model.predict(blobs(9, 9), tta="flip")
     with pytest.raises(InputError, match="the image has 81 pixels that are NaN or infinite"):
         model.predict(np.full((9, 9), np.nan))
@@ -484,9 +484,10 @@ def test_input_that_cannot_be_used() -> None:
 def test_a_network_that_is_not_the_same_along_y_and_x_cannot_be_turned() -> None:
     model = drawn(depth=1, strides=((2, 1),))
     assert_seamless(model, blobs(20, 31), (8, "auto"), "mirror")
-    words = "tta is 'rotate' and this network is not the same along Y and X; use mirror"
-    with pytest.raises(InputError, match=words):
-        model.predict(blobs(20, 31), tta="rotate")
+    for tta in ("rotate", "turn"):
+        words = f"tta is '{tta}' and this network is not the same along Y and X; use mirror"
+        with pytest.raises(InputError, match=words):
+            model.predict(blobs(20, 31), tta=tta)
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,8 @@ from unseam.fingerprint import Fingerprint
 from unseam.geometry import Geometry, check_levels
 
 PRESETS = ("default", "paper")
+AVERAGED = {"paper": "turn"}
+"""`tta` of `unseam.Model.predict` that belongs to a preset, where it is not "none"."""
 DEFAULT_MINUTES = 10.0
 PAPER_PATCH = (572, 572)
 PIXELS_PER_STEP = {"cpu": 270_000, "cuda": 2_000_000}
@@ -49,7 +51,8 @@ def preset(name: str) -> Config:
     """The configuration of a preset, before planning.
 
     "paper" is the system of 2015: its network, weights, loss and augmentation, momentum 0.99, one patch of
-    572 pixels per step; for volumes the patch is planned. "default" learns most in a few minutes from a few
+    572 pixels per step, placed anywhere; for volumes the patch is planned. What differs is listed in
+    docs/paper-preset.md. "default" learns most in a few minutes from a few
     images.
 
     Raises
@@ -75,7 +78,7 @@ def preset(name: str) -> Config:
             noise=0.0,
             blur=0.0,
         ),
-        loss=LossConfig(w0=10.0, sigma=5.0, balance=True, dice=0.0, gap=1, slope=0.0),
+        loss=LossConfig(w0=10.0, sigma=5.0, balance=True, dice=0.0, gap=1, slope=0.0, density=1.0),
         train=TrainConfig(
             patch=PAPER_PATCH,
             batch=1,

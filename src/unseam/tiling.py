@@ -189,8 +189,13 @@ def mirrored_indices(start: int, stop: int, size: int) -> NDArray[np.intp]:
     >>> mirrored_indices(-3, 6, 3).tolist()
     [1, 2, 1, 0, 1, 2, 1, 0, 1]
     """
+    return mirrored(np.arange(start, stop), size)
+
+
+def mirrored(position: NDArray[np.intp], size: int) -> NDArray[np.intp]:
+    """Positions folded back into an axis of `size` pixels, whose outermost pixels are the mirrors."""
     period = max(1, 2 * (size - 1))
-    position = np.arange(start, stop) % period
+    position = position % period
     return np.minimum(position, period - position) if size > 1 else np.zeros_like(position)
 
 

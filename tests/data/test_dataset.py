@@ -20,6 +20,7 @@ from unseam.data.dataset import (
     target_classes,
 )
 from unseam.data.sample import Sample
+from unseam.data.soft_targets import foreground_share
 from unseam.data.weight_map import paper_weight_map, plugin_weight_map
 from unseam.errors import LabelError
 from unseam.losses import training_loss
@@ -138,6 +139,39 @@ def test_frequencies_are_those_of_the_whole_set() -> None:
 def test_classes_without_balance_all_weigh_one(weights: str) -> None:
     one = prepared([[0, 2, 1, -1]], LossConfig(weights=weights), task="semantic", classes=3)
     assert one.weights.tolist() == [[[1, 1, 1, 0]]]
+
+
+def test_with_a_slope_targets_are_shares_and_gaps_are_background() -> None:
+    labels = np.zeros((9, 14), np.int32)
+    labels[2:7, 2:7], labels[2:7, 7:12], labels[0, :2] = 1, 2, -1
+    hard, soft = (prepared(labels, LossConfig(gap=1, slope=slope)) for slope in (0.0, 0.3))
+    assert soft.shares and not hard.shares
+    gap = (hard.target[0].numpy() == 0) & (labels > 0)
+    assert gap.any() and not soft.target[0].numpy()[gap].any()
+    np.testing.assert_array_equal(np.ceil(soft.target), hard.target)  # the same pixels are object
+    assert soft.target[0, 4, 3] > soft.target[0, 4, 2] > 0.5
+    torch.testing.assert_close(soft.weights, hard.weights)
+
+
+def test_classes_have_no_slope() -> None:
+    one = prepared([[0, 2, 2, 1, -1]], LossConfig(slope=0.3), task="semantic", classes=3)
+    assert not one.shares and one.target.tolist() == [[[0, 2, 2, 1, -1]]]
+
+
+def test_the_slope_is_in_pixels_of_the_finest_axis() -> None:
+    labels = np.zeros((5, 30), np.int32)
+    labels[1:4, 4:26] = 3
+    one = prepared(labels, LossConfig(slope=0.2), spacing=(1.5, 0.5))
+    np.testing.assert_array_equal(one.target[0], foreground_share(labels, 0.2, spacing=(3.0, 1.0)))
+    assert not torch.equal(one.target, prepared(labels, LossConfig(slope=0.2)).target)
+
+
+def test_patches_of_shares_are_shares_and_keep_unknown_pixels() -> None:
+    shares = np.array([[0, 0.625, 1, -1]], np.float32).repeat(9, 0).repeat(9, 1)
+    image = replace(held(np.zeros((1, 9, 36)), shares), shares=True)
+    batch = sampler_of([image], augment=AugmentConfig()).batch(0, 16)
+    assert batch.target.dtype == torch.float32
+    assert set(np.unique(batch.target)) == {-1, 0, 0.625, 1}
 
 
 TOUCHING = np.zeros((12, 20), np.int32)

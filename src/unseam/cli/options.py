@@ -50,9 +50,10 @@ def of_images(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--tta",
-        choices=("none", "mirror", "rotate"),
+        choices=("none", "mirror", "rotate", "turn"),
         default="none",
-        help="average over mirrored, or mirrored and rotated versions (default: none)",
+        help="average over mirrored versions, over mirrored ones and quarter turns, or over seven turns of "
+        "the whole image as in the paper (default: none)",
     )
     command.add_argument(
         "--select", metavar="PART", help="the part that is meant, as t=0,c=1,z=5,level=0,y=0:4096,x=0:4096"

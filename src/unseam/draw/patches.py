@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unseam.draw.arrays import Image, Labels, Rgb, colours_of, display, middle_slice
+from unseam.draw.arrays import Image, Rgb, colours_of, display, middle_slice
 from unseam.draw.history import save_figure
 from unseam.errors import ShapeError
 

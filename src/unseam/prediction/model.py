@@ -25,11 +25,19 @@ from unseam.normalize import MapParts
 from unseam.prediction.agreeing import agree
 from unseam.prediction.diameter import Sized, check_diameter, find_size, is_found, zoom_of
 from unseam.prediction.guarding import judge
-from unseam.prediction.region import Prepared, network_shape, predict_region, prepare, whole_of
+from unseam.prediction.region import (
+    Prepared,
+    compute_region,
+    network_shape,
+    predict_region,
+    prepare,
+    whole_of,
+)
 from unseam.prediction.runner import Runner, runner_of
 from unseam.prediction.segmentation import Segmentation
-from unseam.prediction.tiles import TTA, Network, fits_memory, plan_image, symmetries, tile_function
-from unseam.tiling import TileFunction, apply_tiled
+from unseam.prediction.tiles import TTA, Network, fits_memory, symmetries, tile_function
+from unseam.prediction.turning import turns_of
+from unseam.tiling import TileFunction
 
 
 @dataclass(frozen=True, repr=False)
@@ -171,7 +179,8 @@ class Model:
         tile : int or "auto"
             Largest output of a tile, pixels per axis. It changes time and memory, never the result.
         tta : str
-            "mirror" averages over all mirrored versions, "rotate" over the quarter turns as well.
+            "mirror" averages over all mirrored versions, "rotate" over the quarter turns as well, "turn" over
+            seven turns of the whole image, as the paper did.
         spacing : sequence of float, optional
             Pixel size, micrometres per axis, for the table and for `rescale`.
         rescale : bool
@@ -230,7 +239,8 @@ class Model:
         if diameter is None and not is_found(self.header, image, rescale=rescale):
             return Sized()
         function = self.tile_function(tta)
-        return find_size(self.network, self.header, function, image, on_tile=on_tile)
+        found = find_size(self.network, self.header, function, image, on_tile=on_tile)
+        return replace(found, probabilities=None) if turns_of(tta) else found  # it was looked at unturned
 
     def prepare(
         self,
@@ -279,6 +289,7 @@ class Model:
             rescale=rescale,
             zoom=zoom,
             memory=memory,
+            turns=turns_of(tta),
         )
 
     def probabilities(
@@ -290,14 +301,9 @@ class Model:
         on_tile: Callable[[int, int], None] | None = None,
     ) -> NDArray[np.float32]:
         """Softmax over the classes: (C, *spatial) to (classes, *spatial), up to rounding of float32."""
-        model = self._agreeing(array_source(image))
-        if tile == "auto":
-            model = model.paced(image.shape[1:])
-        function = model.tile_function(tta)
-        plan = plan_image(image.shape[1:], model.network, tile=tile)
-        scaled = array_source(self.header.normalization(image))
-        result: NDArray[np.float32] = apply_tiled(function, scaled, plan, on_tile=on_tile)
-        return result
+        source = array_source(image)
+        prepared = self._agreeing(source).prepare(source, tile=tile, tta=tta, rescale=False)
+        return compute_region(prepared, whole_of(source.shape), on_tile=on_tile).probabilities
 
     def with_objects(self, **changes: Any) -> Model:
         """The same model with other values of `unseam.config.ObjectConfig`, as threshold=0.6."""
@@ -314,8 +320,8 @@ class Model:
         """
         if tta not in TTA:
             raise InputError(f"tta is {tta!r}; expected one of: {', '.join(TTA)}")
-        if tta == "rotate" and len(set(self.network.geometry.axes[-2:])) > 1:
-            raise InputError("tta is 'rotate' and this network is not the same along Y and X; use mirror")
+        if tta in ("rotate", "turn") and len(set(self.network.geometry.axes[-2:])) > 1:
+            raise InputError(f"tta is {tta!r} and this network is not the same along Y and X; use mirror")
         versions = symmetries(self.network.spatial_dims, tta)
         return tile_function(self.network, versions)
 

@@ -28,6 +28,7 @@ from unseam.io.source import Source, array_source
 from unseam.model.header import ModelHeader
 from unseam.normalize import Scaling
 from unseam.prediction.tiles import NetworkSizes, plan_image
+from unseam.prediction.turning import Recompute, Turn, average_turned, turn_by
 from unseam.resample import needed, resample, resample_at, resampled, shape_at, taps_of_pixels
 from unseam.tile_rule import ANY_TILE, TileRule
 from unseam.tiling import (
@@ -65,6 +66,7 @@ class Prepared:
     scaling : what made `image` of the intensities.
     is_local : whether tiles can differ by rounding alone, which is then settled.
     rule : which tiles compute alike.
+    turns : the turned versions of `resized` that are averaged; none where it is taken as it is.
     """
 
     function: TileFunction
@@ -77,6 +79,7 @@ class Prepared:
     scaling: Scaling
     is_local: bool = True
     rule: TileRule = ANY_TILE
+    turns: tuple[Turn, ...] = ()
 
     @property
     def is_resized(self) -> bool:
@@ -95,8 +98,12 @@ def prepare(
     rescale: bool,
     zoom: float | None = None,
     memory: float | None = None,
+    turns: Sequence[float] = (),
 ) -> Prepared:
-    """A model made ready for an image whose intensities are scaled by `scaling`; see `Model.prepare`."""
+    """A model made ready for an image whose intensities are scaled by `scaling`; see `Model.prepare`.
+
+    `turns` are the angles, in radians, over which probabilities are averaged.
+    """
     scaled = replace(image, read=lambda region: scaling(image.read(region)), dtype=np.dtype(np.float32))
     shape = network_shape(image, header.spacing, rescale=rescale, zoom=zoom)
     other = shape != image.shape
@@ -112,6 +119,7 @@ def prepare(
         scaling,
         net.is_local,
         net.rule,
+        tuple(turn_by(angle, shape, net.geometry) for angle in turns),
     )
 
 
@@ -181,7 +189,7 @@ class Computed:
 
     probabilities: Probabilities
     brightness: NDArray[np.float32]
-    recompute: Callable[[NDArray[np.bool_]], float]
+    recompute: Recompute
 
 
 def predict_region(prepared: Prepared, region: Region, *, on_tile: OnTile | None = None) -> Probabilities:
@@ -218,19 +226,13 @@ def compute_region(
     nothing but the last digits.
     """
     inner = network_region(prepared, region)
-    plan, origin = tiles_of(prepared, inner, before=before)
-    margin = _context(prepared, plan)
+    margin = _context(prepared, tiles_of(prepared, inner, before=before)[0])
     image = windowed(prepared.image, region, margin=margin)
     brightness = _brightness(image.read(region))
     if prepared.is_resized:
         image = windowed(prepared.resized, inner, margin=margin)
-    tiled: Probabilities = apply_tiled(prepared.function, image, plan, origin=origin, on_tile=on_tile)
-    fine = tiled[(slice(None), *slices(inner, origin=origin))]
-    start, cells = [a for a, _ in inner], small_tiles(image.shape, prepared.geometry, prepared.rule)
-
-    def settled(undecided: NDArray[np.bool_]) -> float:
-        return settle(prepared.function, image, cells, result=fine, undecided=undecided, origin=start)
-
+    fine, settled = _through_network(prepared, image, inner, before, on_tile)
+    start = [a for a, _ in inner]
     if not prepared.is_resized:
         return Computed(fine, brightness, settled)
     old, new = prepared.resized.shape, prepared.image.shape
@@ -246,6 +248,38 @@ def compute_region(
         return largest
 
     return Computed(probabilities, brightness, recompute)
+
+
+def _through_network(
+    prepared: Prepared, image: Source, inner: Region, before: int, on_tile: OnTile | None
+) -> tuple[Probabilities, Recompute]:
+    """Probabilities of a region of the network's pixels, averaged over turned versions if they are wanted."""
+    turns = prepared.turns
+    if not turns:
+        return _as_it_is(prepared, image, inner, before, on_tile)
+
+    def one(number: int, version: Source, around: Region) -> tuple[Probabilities, Recompute]:
+        plan, _ = tiles_of(prepared, around, before=before)
+        kept = windowed(version, around, margin=_context(prepared, plan))
+        told = on_tile and (lambda done, total: on_tile(number * total + done, len(turns) * total))
+        return _as_it_is(prepared, kept, around, before, told)
+
+    return average_turned(image, inner, turns, one)
+
+
+def _as_it_is(
+    prepared: Prepared, image: Source, inner: Region, before: int, on_tile: OnTile | None
+) -> tuple[Probabilities, Recompute]:
+    """Probabilities of a region of an image at the network's pixel size, and what settles them in place."""
+    plan, origin = tiles_of(prepared, inner, before=before)
+    tiled: Probabilities = apply_tiled(prepared.function, image, plan, origin=origin, on_tile=on_tile)
+    fine = tiled[(slice(None), *slices(inner, origin=origin))]
+    start, cells = [a for a, _ in inner], small_tiles(image.shape, prepared.geometry, prepared.rule)
+
+    def settled(undecided: NDArray[np.bool_]) -> float:
+        return settle(prepared.function, image, cells, result=fine, undecided=undecided, origin=start)
+
+    return fine, settled
 
 
 def _brightness(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -16,7 +16,8 @@ from unseam.prediction.memory import free_memory
 from unseam.tile_rule import TileRule
 from unseam.tiling import TilePlan, fastest, plan_tiles
 
-TTA = ("none", "mirror", "rotate")
+TTA = ("none", "mirror", "rotate", "turn")
+"""Versions that are averaged: mirrored ones, those by quarter turns too, or seven turns of the image."""
 LARGEST_TILE = {2: 512, 3: 128}
 """Output pixels per axis that `tile="auto"` does not exceed where no larger tiles were timed."""
 SHARE_OF_MEMORY = 0.25
@@ -72,12 +73,15 @@ class Network(NetworkSizes, Protocol):
 
 
 def symmetries(spatial_dims: int, tta: str) -> list[Symmetry]:
-    """The versions of a tile that are averaged: 1, 4 or 8 in 2-D; 1, 8 or 16 in 3-D."""
+    """The versions of a tile that are averaged: 1, 4 or 8 in 2-D; 1, 8 or 16 in 3-D.
+
+    With "turn" it is one as well: there the whole image is turned, see `unseam.prediction.turning`.
+    """
     axes = range(-spatial_dims, 0)
     mirrors = [
         tuple(a for a, m in zip(axes, on, strict=True) if m) for on in product((0, 1), repeat=spatial_dims)
     ]
-    if tta == "none":
+    if tta in ("none", "turn"):
         return [(0, ())]
     return [(turns, mirror) for turns in ((0,) if tta == "mirror" else (0, 1)) for mirror in mirrors]
 

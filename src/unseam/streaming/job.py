@@ -19,6 +19,7 @@ from unseam.io.source import Source
 from unseam.normalize import Scaling
 from unseam.prediction import Model, Prepared, Runner, load_models_for
 from unseam.prediction.region import prepare
+from unseam.prediction.turning import turns_of
 
 _MODELS: dict[str, Model] = {}
 _NETWORK = Lock()
@@ -168,4 +169,5 @@ def prepared_of(job: Job) -> Prepared:
         tile=job.tile,
         rescale=job.rescale,
         zoom=job.zoom,
+        turns=turns_of(job.tta),
     )

@@ -21,6 +21,7 @@ from unseam.io.source import Source
 from unseam.prediction import Model, free_memory, tile_bytes
 from unseam.prediction.region import network_shape, region_bytes
 from unseam.prediction.tiles import plan_image
+from unseam.prediction.turning import turned_bytes, turns_of
 from unseam.tile_rule import TileRule
 from unseam.tiling import plan_tiles
 
@@ -83,6 +84,7 @@ def plan_stream(
     memory: int | None = None,
     rescale: bool = True,
     zoom: float | None = None,
+    tta: str = "none",
     at_once: int = AT_ONCE,
 ) -> StreamPlan:
     """Choose blocks and tiles that keep within `memory` bytes, the program included.
@@ -98,7 +100,7 @@ def plan_stream(
         the result.
     memory : int, optional
         Without it the largest block that pays is taken, if it fits into the free memory.
-    rescale, zoom
+    rescale, zoom, tta
         As `Model.predict`.
     at_once : int
         Blocks in memory at a time.
@@ -118,8 +120,9 @@ def plan_stream(
     else:
         largest = int(tile)
     limit = base_bytes() + free_memory() if memory is None else memory
+    options: dict[str, Any] = {"rescale": rescale, "zoom": zoom, "tta": tta, "at_once": at_once}
     while True:
-        plan = _planned(model, image, size, largest, {"rescale": rescale, "zoom": zoom, "at_once": at_once})
+        plan = _planned(model, image, size, largest, options)
         if plan.memory <= limit:
             return plan
         if block is None and size > SMALLEST_BLOCK[dims] and size >= largest:
@@ -154,6 +157,7 @@ def plan_of(
     tile: tuple[int, ...],
     rescale: bool = True,
     zoom: float | None = None,
+    tta: str = "none",
     at_once: int = AT_ONCE,
 ) -> StreamPlan:
     """What given blocks, and tiles of at most given sizes, take."""
@@ -163,9 +167,13 @@ def plan_of(
     of_block = tuple(min(math.ceil(b * z), n) for b, z, n in zip(block, zooms, shape, strict=True))
     fits = tuple(max(min(t, n), g) for t, n, g in zip(tile, of_block, net.geometry.grid, strict=True))
     tiles = plan_tiles(of_block, net.geometry, fits, net.rule)
-    around = zip(of_block, net.geometry.halo, smallest_tile(net.geometry, net.rule), strict=True)
-    context = [n + 2 * (halo + cell) for n, halo, cell in around]
+    cells = smallest_tile(net.geometry, net.rule)
+    margin = [halo + cell for halo, cell in zip(net.geometry.halo, cells, strict=True)]
+    context = [n + 2 * m for n, m in zip(of_block, margin, strict=True)]
     per_block = region_bytes(context, channels=image.channels, classes=classes)
+    turns = len(turns_of(tta))
+    if turns:
+        per_block += turned_bytes(of_block, margin, channels=image.channels, classes=classes, turns=turns)
     if shape != image.shape:  # what is read for it at the image's own resolution, and the result there
         read = [min(n, math.ceil(c / z) + 2) for c, z, n in zip(context, zooms, image.shape, strict=True)]
         per_block += region_bytes(read, channels=image.channels, classes=0)
@@ -196,7 +204,10 @@ def in_short(rule: TileRule, tile: Sequence[int]) -> str:
 
 
 def time_tile(model: Model, plan: StreamPlan, tta: str, *, repeats: int = 2) -> float:
-    """Seconds that one tile takes on this machine, measured on noise after a first for warming up."""
+    """Seconds for one tile of the plan on this machine, measured on noise after a first for warming up.
+
+    Where the image is turned, for all versions of it.
+    """
     function = model.tile_function(tta)
     noise = np.random.default_rng(0).normal(0.3, 0.6, (model.network.in_channels, *plan.tile_input))
     tile = noise.astype(np.float32)
@@ -204,7 +215,7 @@ def time_tile(model: Model, plan: StreamPlan, tta: str, *, repeats: int = 2) -> 
     started = time.perf_counter()
     for _ in range(repeats):
         function(tile)
-    return (time.perf_counter() - started) / repeats
+    return (time.perf_counter() - started) / repeats * max(1, len(turns_of(tta)))
 
 
 def base_bytes() -> int:

@@ -189,7 +189,8 @@ class _Run:
     def _plan(self, decided: Mapping[str, Any] | None) -> StreamPlan:
         """The plan; of work gone on with the same blocks and tiles, whatever memory is free today."""
         wanted, at_once = self.wanted, self.executor.at_once
-        options: dict[str, Any] = {"rescale": wanted.rescale, "zoom": wanted.zoom, "at_once": at_once}
+        options: dict[str, Any] = {"rescale": wanted.rescale, "zoom": wanted.zoom, "tta": wanted.tta}
+        options["at_once"] = at_once
         if decided is None:
             plan = plan_stream(
                 self.model,

@@ -46,6 +46,7 @@ class Trial:
     data : what labels mean when they are scored.
     title, notes : of the report.
     isbi : whether boundaries are scored too, from the probabilities.
+    tta : over which versions of the test images their probabilities are averaged, as `Model.predict`.
     about : what sets it apart from others, to be kept with its result.
     """
 
@@ -55,6 +56,7 @@ class Trial:
     title: str = ""
     notes: tuple[str, ...] = ()
     isbi: bool = False
+    tta: str = "none"
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -102,7 +104,16 @@ def run_trial(trial: Trial, folder: Path, *, resume: bool, listener: Listener) -
         pairs, out=folder, resume=goes_on, overwrite=not goes_on, listener=listener, **trial.options
     )
     save = ("labels", "table", "overlay", *(("probabilities",) if trial.isbi else ()))
-    predict_files(model, [pairs], folder / "test", split="test", save=save, overwrite=True, listener=listener)
+    predict_files(
+        model,
+        [pairs],
+        folder / "test",
+        split="test",
+        save=save,
+        tta=trial.tta,
+        overwrite=True,
+        listener=listener,
+    )
     evaluation = evaluate_files(
         _linked(trial.rows, folder / "truth"),
         folder / "test",
@@ -131,7 +142,8 @@ def _identity(trial: Trial) -> dict[str, Any]:
             digest.update(part.encode())
         for path in (row.image, row.labels):
             digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return {"images and labels": digest.hexdigest(), **trial.options}
+    averaged = {} if trial.tta == "none" else {"tta": trial.tta}
+    return {"images and labels": digest.hexdigest(), **averaged, **trial.options}
 
 
 def _refuse_other(folder: Path, identity: Mapping[str, Any]) -> None:

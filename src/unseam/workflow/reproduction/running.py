@@ -12,6 +12,7 @@ from unseam.config import DataConfig, TrainConfig
 from unseam.errors import InputError, OutputExistsError
 from unseam.io.atomic import refuse_both, replacing
 from unseam.io.remembered import cache_folder
+from unseam.plan import AVERAGED
 from unseam.report.reproduction import ReproductionRow, write_reproduction
 from unseam.workflow.listener import Listener, printing
 from unseam.workflow.reproduction.protocols import Protocol, protocol, rows_of
@@ -77,8 +78,10 @@ def reproduce(
     folder = find_folder(
         chosen.folder, chosen.source, Path(data) if data else None, cache_folder() / "data", listener
     )
+    averaged_over = {preset: {"tta": AVERAGED[preset]} for preset in presets if preset in AVERAGED}
     plans: list[dict[str, Any]] = [
         {"direction": direction, "preset": preset, "seed": seed, "minutes": minutes}
+        | averaged_over.get(preset, {})
         for preset in presets
         for seed in seeds
         for direction in chosen.directions
@@ -114,6 +117,7 @@ def _trial(chosen: Protocol, rows: Sequence[Row], about: Mapping[str, Any]) -> T
         f"{chosen.title}: {folder_of(about)}",
         (chosen.remark,),
         chosen.isbi,
+        about.get("tta", "none"),
         about,
     )
 
@@ -129,7 +133,7 @@ def averaged(chosen: Protocol, results: Sequence[TrialResult]) -> list[tuple[Tri
     """For each preset, budget and seed the scores averaged over the directions, once all are there."""
     groups: dict[tuple[Any, ...], list[TrialResult]] = {}
     for result in results:
-        key = tuple(result.about.get(name) for name in ("preset", "minutes", "seed", "images"))
+        key = tuple(result.about.get(name) for name in ("preset", "minutes", "seed", "images", "tta"))
         groups.setdefault(key, []).append(result)
     return [
         (group[0], {name: _mean([r.scores.get(name) for r in group]) for name in chosen.measures})
@@ -150,7 +154,7 @@ def _write_page(chosen: Protocol, out: Path, results: Sequence[TrialResult]) -> 
     ]
     seeds: dict[tuple[Any, ...], list[tuple[TrialResult, Scores]]] = {}
     for first, scores in averaged(chosen, results):
-        key = tuple(first.about.get(name) for name in ("preset", "minutes", "images"))
+        key = tuple(first.about.get(name) for name in ("preset", "minutes", "images", "tta"))
         seeds.setdefault(key, []).append((first, scores))
     ours = [_row(of_seeds) for of_seeds in seeds.values()]
     runs = [(folder_of(result.about), result) for result in results]
@@ -173,9 +177,10 @@ def _row(of_seeds: Sequence[tuple[TrialResult, Scores]]) -> ReproductionRow:
     spread = {name: statistics.stdev(column) for name, column in columns.items() if len(column) > 1}
     count = f"{len(of_seeds)} seed{'s' if len(of_seeds) > 1 else ''}"
     other = f"{OTHER}; " if first.about.get("images") == OTHER else ""
+    turned = ", averaged over 7 turns of each image" if first.about.get("tta") == "turn" else ""
     return ReproductionRow(
         f"unseam, preset {first.about['preset']}",
-        f"{other}{count}, {first.about['minutes']:g} minutes each, {first.machine}",
+        f"{other}{count}, {first.about['minutes']:g} minutes each{turned}, {first.machine}",
         {name: statistics.fmean(column) for name, column in columns.items()},
         spread,
     )
