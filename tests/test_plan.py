@@ -166,7 +166,7 @@ TILED = replace(STACK, spacing=None, touching_fraction=1.0, class_frequencies=(0
 
 
 def test_objects_that_tile_are_parted_on_both_sides() -> None:
-    assert planned().config.loss.gap == 1 and planned().config.objects.grow == 1
+    assert planned().config.loss.gap == 1
     config = planned(TILED).config
     assert config.loss.gap == 2
     objects = config.objects
@@ -180,8 +180,20 @@ def test_objects_that_tile_are_parted_on_both_sides() -> None:
 
 def test_a_gap_that_was_chosen_stays_and_is_grown_back() -> None:
     for gap, grow in [(0, 1), (1, 1), (2, 1), (4, 2), (6, 3)]:
-        config = planned(loss={"gap": gap}).config
+        config = planned(loss={"gap": gap, "slope": 0.0}).config
         assert (config.loss.gap, config.objects.grow) == (gap, grow)
+
+
+def test_targets_have_a_slope_where_objects_lie_in_background_in_an_image() -> None:
+    config = planned().config
+    objects = config.objects
+    assert config.loss.slope == 0.2
+    assert (objects.threshold, objects.low_threshold, objects.grow) == (0.5, 0.3, 2)
+    flat = planned(loss={"slope": 0.0}).config.objects
+    assert (flat.threshold, flat.low_threshold, flat.grow) == (0.5, 0.2, 1)
+    tiled = replace(TILED, spatial_dims=2, shape_max=(90, 90))
+    assert [planned(fp).config.loss.slope for fp in (STACK, TISSUE, tiled)] == [0.0] * 3
+    assert planned(start="paper").config.loss.slope == 0.0
 
 
 def test_the_plan_says_how_objects_are_parted() -> None:

@@ -139,8 +139,8 @@ class LossConfig(Section):
     )
     slope: float | None = setting(
         None,
-        "depth, in diameters of an object, at which its pixels count fully as foreground; at its outline they "
-        "count half; 0 lets all of them count fully",
+        "depth, in diameters of an object, at which its pixels count fully as foreground; at its outline "
+        "they count half; 0 lets all of them count fully",
         low=0,
         high=1,
     )

@@ -28,7 +28,7 @@ OBJECTS = {"threshold": 0.5, "low_threshold": 0.2, "grow": 1, "split": 0.0}
 """From probabilities to objects where no held-out image can choose it; see `instances.segment`."""
 SLOPED_OBJECTS = {"threshold": 0.5, "low_threshold": 0.3, "grow": 2, "split": 0.0}
 """As `OBJECTS`, where targets rise from the outline inwards: half way up is where an object begins."""
-SLOPE = 0.3
+SLOPE = 0.2
 """Depth of that slope in diameters; see `data.soft_targets`, and docs/experiments.md for what it gains."""
 TILED_TOUCH = 0.9
 TILED_BACKGROUND = 0.05

@@ -32,8 +32,8 @@ def patches_figure(
     images : ndarray, (B, C, *spatial in)
         Patches as the network gets them; the first `MAX_ROWS` are drawn, of volumes the middle slice.
     targets : ndarray of int or float, (B, *spatial out)
-        Class of each pixel of the output, or share of the foreground that it counts as; -1 ignored. The output
-        lies in the middle of the input.
+        Class of each pixel of the output, or share of the foreground that it counts as; -1 ignored. The
+        output lies in the middle of the input.
     weights : ndarray of float, (B, *spatial out)
         Weight of each pixel in the loss.
     path : str or Path
