@@ -19,6 +19,7 @@ from bench.accuracy.job import collect_labels, inside_of, write_job, write_truth
 from bench.accuracy.peers import PEERS
 from bench.accuracy.record import Record, read, write
 from bench.accuracy.running import averaged
+from bench.accuracy.search import best_overlaps, halves
 from bench.accuracy.table import BEGIN, END, shown, spread, table, with_tables
 from numpy.testing import assert_array_equal
 
@@ -262,3 +263,20 @@ def test_run_without_arguments_says_its_usage() -> None:
     assert done.returncode == 2
     assert "usage: python -m bench.accuracy run" in done.stderr
     assert "PEER DATASET MINUTES [SEED]" in done.stderr
+
+
+@pytest.mark.parametrize("is_stack", [True, False])
+def test_a_search_sees_each_training_image_once_and_no_test_image(is_stack: bool) -> None:
+    rows = [Row(Path(f"{i}"), Path(f"{i}"), "test" if i % 3 == 0 else "train") for i in range(21)]
+    first, second = halves(rows, is_stack=is_stack)
+    assert sorted([*first, *second], key=rows.index) == [row for row in rows if row.split == "train"]
+    assert abs(len(first) - len(second)) <= 1
+    assert (max(map(rows.index, first)) < min(map(rows.index, second))) == is_stack
+
+
+def test_best_overlaps_by_hand() -> None:
+    truth = np.array([[1, 1, 1, 1, 0, 4, 4, 0]], np.int32)  # no object has the numbers 2 and 3
+    labels = np.array([[2, 2, 2, 0, 0, 0, 0, 1]], np.int32)
+    area, iou = best_overlaps(truth, labels)
+    assert area.tolist() == [4, 2] and iou.tolist() == [0.75, 0.0]
+    assert best_overlaps(truth, np.zeros_like(truth))[1].tolist() == [0.0, 0.0]
