@@ -75,14 +75,14 @@ def ahead(contests: Sequence[Sequence[Record]]) -> str:
                     lines.append(
                         f"| {where} | {heading(measure)} | {title} | {spread(theirs)} | {spread(mine)} |"
                     )
-    text = "### Where others are ahead\n\n"
+    parts = ["### Where others are ahead"]
     if lines:
-        text += "\n".join(["| contest | measure | who | theirs | ours |", "|---" * 5 + "|", *lines, ""])
+        parts.append("\n".join(["| contest | measure | who | theirs | ours |", "|---" * 5 + "|", *lines]))
     elif any(_done(records, OURS) for records in contests):
-        text += "In no measure of the contests below in which ours took part.\n"
+        parts.append("In no measure of the contests below in which ours took part.")
     if without:
-        text += f"\nOurs has no result yet, so nothing is said of: {'; '.join(without)}.\n"
-    return text
+        parts.append(f"Ours has no result yet, so nothing is said of: {'; '.join(without)}.")
+    return "\n\n".join(parts) + "\n"
 
 
 def _of(records: Iterable[Record], peer: str) -> list[Record]:
@@ -138,7 +138,7 @@ def _line(row: Sequence[Record], best: dict[str, float | None]) -> str:
     first, peer = row[0], PEERS[row[0].peer]
     done = [record for record in row if not record.failure]
     repeat = f"`bench/accuracy/run.sh {first.peer} {first.dataset} {first.minutes:g} {first.seed}"
-    repeat += "`" if first.device == CPU else " --device cuda`"
+    repeat += "`" if first.device == CPU else f" --device cuda --threads {first.threads}`"
     if not done:
         return f"| {peer.title} | {first.failure}{' |' * len(best)} | | {peer.recipe} | {repeat} |"
     cells = [_cell(done, measure, value) for measure, value in best.items()]

@@ -83,7 +83,7 @@ def test_gpu_and_cpu_never_stand_in_one_table(tmp_path: Path) -> None:
     assert contests_of([gpu, other, ONE]) == [[ONE], [gpu], [other]]
     text = tables([gpu, other, ONE])
     assert "to test, 10 minutes\n" in text and "10 minutes on Tesla T4\n" in text
-    assert "`bench/accuracy/run.sh unseam nuclei 10 0 --device cuda`" in text
+    assert "`bench/accuracy/run.sh unseam nuclei 10 0 --device cuda --threads 2`" in text
     assert tables([]) == "Not measured yet.\n"
 
 
