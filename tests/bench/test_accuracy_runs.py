@@ -16,7 +16,6 @@ from bench.accuracy.record import Record, read, write
 
 from unseam.data.synthetic import synthetic_set
 from unseam.io.tiff.write import write_tiff
-from unseam.processor import may_have_gpu
 
 ROOT = Path(__file__).resolve().parents[2]
 ONE = Record("smp", "nuclei", 10, 0, "a machine", 2, 0.1, {"ap50": 0.7, "ap": 0.4}, (600.0,), ({"steps": 9},))
@@ -55,15 +54,15 @@ def test_only_rows_on_the_cpu_are_hidden_from_a_gpu(tmp_path: Path, monkeypatch:
         assert (tmp_path / "log.txt").read_text(encoding="utf-8").strip() == visible
 
 
-@pytest.mark.skipif(may_have_gpu(), reason="there may be a GPU here")
 def test_a_gpu_that_is_not_there_and_a_peer_on_one_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert command.main(["run", "unseam", "nuclei", "1", "--device", "cuda"]) == 2
     assert "device cuda was asked for and PyTorch finds none" in capsys.readouterr().err
     assert command.main(["run", "smp", "nuclei", "1", "--device", "cuda"]) == 2
     assert "Unet is measured on the CPU alone; leave out --device" in capsys.readouterr().err
-    done = gpu_script(tmp_path)
+    done = gpu_script(tmp_path, CUDA_VISIBLE_DEVICES="")
     assert done.returncode == 2
     assert "DEVICE=cpu MINUTES=0.2 bench/accuracy/gpu.sh" in done.stderr
 

@@ -13,7 +13,6 @@ from unseam.data.synthetic import synthetic_set
 from unseam.errors import FileReadError, InputError, OutputExistsError
 from unseam.io.images import write_png
 from unseam.io.tiff.write import write_tiff
-from unseam.processor import may_have_gpu
 from unseam.report.reproduction import score
 from unseam.workflow.listener import SILENT
 from unseam.workflow.reproduction.protocols import PROTOCOLS, protocol, rows_of
@@ -136,8 +135,8 @@ def test_a_device_that_is_named_has_folders_and_rows_of_its_own():
     assert [scores["ap50"] for _, scores in averaged(PROTOCOLS["nuclei"], results)] == [0.2, 0.8]
 
 
-@pytest.mark.skipif(may_have_gpu(), reason="there may be a GPU here")
-def test_a_gpu_that_is_not_there_is_refused_before_anything_is_written(tracking_set, tmp_path):
+def test_a_gpu_that_is_not_there_is_refused_before_anything_is_written(tracking_set, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(InputError, match="device cuda was asked for and PyTorch finds none"):
         reproduce("u373", tmp_path / "out", data=tracking_set, device="cuda", listener=SILENT)
     assert not (tmp_path / "out").exists()
