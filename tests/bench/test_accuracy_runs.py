@@ -108,8 +108,6 @@ def test_the_script_of_the_gpu_does_it_all_on_a_processor_as_a_trial(tmp_path: P
     assert all(seconds >= 1.2 for seconds in record.seconds)  # measured, not the budget said again
     seg = [json.loads(path.read_text(encoding="utf-8"))["set"]["seg"] for path in tmp_path.glob(SCORES)]
     assert len(seg) == 2 and record.scores["seg"] == pytest.approx(np.mean(seg))
-    again = gpu_script(tmp_path / "results", **settings)
-    assert again.returncode == 0 and "is measured already" in again.stdout
 
 
 SCORES = "runs/unseam-hela-0.02-0/0*/scores.json"
