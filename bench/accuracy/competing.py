@@ -2,10 +2,13 @@
 
 NumPy and SciPy alone, because it runs in the environments of others too. A job is a folder:
 
-job.json settings, as `Job` train/images/NAME.npy (Y, X), as in the image file train/labels/NAME.npy (Y, X)
-int32: 0 background, 1, 2, ... objects, -1 unknown test/images/NAME.npy labels/NAME.npy written here: (Y, X)
-int32 cells/NAME.npy written here by those who have it: (Y, X) float32, probability of being cell done.json
-written here: seconds, versions, what the training tells of itself
+- job.json: settings, as `Job`
+- train/images/NAME.npy: (Y, X), as in the image file
+- train/labels/NAME.npy: (Y, X) int32, 0 background, 1, 2, ... objects, -1 unknown
+- test/images/NAME.npy: as those of train
+- labels/NAME.npy: written here, (Y, X) int32
+- cells/NAME.npy: written here by those who have it, (Y, X) float32, probability of being cell
+- done.json: written here, seconds, versions, what the training tells of itself
 """
 
 from __future__ import annotations

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).resolve().parent / "results"
+CPU = "cpu"
 Scores = Mapping[str, float | None]
 
 
@@ -28,6 +30,7 @@ class Record:
     said : what each training tells of itself.
     versions : of Python and of the packages.
     failure : why there are no scores, if so.
+    device : "cpu", or the name of the GPU; rows of different devices never stand in one table.
     """
 
     peer: str
@@ -42,14 +45,16 @@ class Record:
     said: tuple[Mapping[str, Any], ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     failure: str = ""
+    device: str = CPU
 
     def name(self) -> str:
         """Of its file and of its folder in runs/accuracy."""
-        return f"{self.peer}-{self.dataset}-{self.minutes:g}-{self.seed}"
+        gpu = "" if self.device == CPU else "-" + re.sub("[^a-z0-9]+", "-", self.device.lower()).strip("-")
+        return f"{self.peer}-{self.dataset}-{self.minutes:g}-{self.seed}{gpu}"
 
 
 def write(record: Record, folder: Path) -> Path:
-    """Write `PEER-DATASET-MINUTES-SEED.json`."""
+    """Write `PEER-DATASET-MINUTES-SEED.json`, or `PEER-DATASET-MINUTES-SEED-GPU.json`."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{record.name()}.json"
     path.write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")

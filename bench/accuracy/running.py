@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.accuracy.job import collect_labels, draw, write_job, write_truth
 from bench.accuracy.peers import PEERS, Peer
-from bench.accuracy.record import Record
+from bench.accuracy.record import CPU, Record
 from bench.performance.contest import ROOT, THREAD_COUNTS, keep_to, peer
 from bench.performance.record import machine
 from bench.performance.serving import versions
@@ -51,16 +51,20 @@ class Failed(Exception):
     """A peer that could not be installed, or that ended without a result; the message says why."""
 
 
-def run_row(
-    name: str, dataset: str, minutes: float, seed: int, *, data: Path, out: Path, threads: int
-) -> Record:
-    """Train on the training images of a set, predict the test images, score; `out` keeps it all."""
-    chosen, one = protocol(dataset), PEERS[name]
-    about: dict[str, Any] = {"peer": name, "dataset": dataset, "minutes": minutes, "seed": seed}
-    about |= {"machine": machine(), "threads": threads, "load": round(os.getloadavg()[0], 1)}
+def run_row(about: Mapping[str, Any], *, data: Path, out: Path, device: str = CPU) -> Record:
+    """Train on the training images of a set, predict the test images, score; `out` keeps it all.
+
+    Parameters
+    ----------
+    about : peer, dataset, minutes, seed and threads, as of `Record`.
+    data : folder of the set.
+    device : "cpu" or "cuda".
+    """
+    chosen, one = protocol(about["dataset"]), PEERS[about["peer"]]
+    about = {**about, "machine": machine(), "load": round(os.getloadavg()[0], 1), "device": name_of(device)}
     run = _ours if not one.script else _theirs
     out.mkdir(parents=True, exist_ok=True)
-    ways = []
+    where, ways = {"data": data, "device": device}, []
     try:
         if one.environment:
             make(one.environment, out / "install.log")
@@ -68,7 +72,7 @@ def run_row(
             folder = out / direction.replace(" ", "-") if direction else out
             folder.mkdir(parents=True, exist_ok=True)
             rows = rows_of(chosen, direction, data, folder / "known")
-            ways.append(run(one, chosen, rows, folder, {**about, "direction": direction, "data": data}))
+            ways.append(run(one, chosen, rows, folder, {**about, **where, "direction": direction}))
     except Failed as error:
         return Record(**about, failure=str(error))
     return Record(
@@ -101,7 +105,7 @@ def _theirs(one: Peer, chosen: Protocol, rows: Sequence[Row], folder: Path, abou
         **{key: about[key] for key in ("minutes", "seed", "threads")},
     )
     command = [peer(one.environment), "-m", f"bench.accuracy.contestants.{one.script}", str(job)]
-    _call(command, folder / "log.txt", about["threads"])
+    _call(command, folder / "log.txt", about["threads"], device=about["device"])
     done = json.loads((job / "done.json").read_text(encoding="utf-8"))
     collect_labels(job, folder / "labels", cells=chosen.isbi)
     said = {**done["said"], "predict_seconds": round(done["predict_seconds"], 1)}
@@ -114,16 +118,17 @@ def _ours(one: Peer, chosen: Protocol, rows: Sequence[Row], folder: Path, about:
     unseam = [sys.executable, "-m", "unseam"]
     command = [*unseam, "reproduce", chosen.name, "--data", str(about["data"]), "--out", str(runs)]
     command += ["--minutes", f"{about['minutes']:g}", "--seeds", str(about["seed"]), "--preset", one.variant]
-    _call([*command, "--resume"], folder / "log.txt", about["threads"])
+    device = about["device"]
+    call = partial(_call, threads=about["threads"], device=device)
+    call([*command, "--device", device, "--resume"], folder / "log.txt")
     trial = runs / folder_of({**about, "preset": one.variant})
     result = json.loads((trial / "result.json").read_text(encoding="utf-8"))
     save = "labels,probabilities" if chosen.isbi else "labels"
     command = [*unseam, "predict", str(trial), str(trial / "pairs.csv"), "--split", "test", "--save", save]
-    _call(
-        [*command, "--out", str(folder / "labels"), "--overwrite"], folder / "predict.txt", about["threads"]
-    )
+    command += ["--device", device, "--out", str(folder / "labels"), "--overwrite"]
+    call(command, folder / "predict.txt")
     said = {"steps": result["iterations"], "machine": result["machine"]}
-    return Way(_score(chosen, rows, folder), 60 * about["minutes"], said, versions(("unseam", "torch")))
+    return Way(_score(chosen, rows, folder), result["seconds"], said, versions(("unseam", "torch")))
 
 
 def _score(chosen: Protocol, rows: Sequence[Row], folder: Path) -> dict[str, float | None]:
@@ -149,11 +154,21 @@ def make(environment: str, log: Path) -> None:
         raise Failed(f"could not be installed: {(errors or ['no reason given'])[0].removeprefix('ERROR: ')}")
 
 
-def _call(command: Sequence[str], log: Path, threads: int) -> None:
-    """Run a command on so many processors, its output in a file."""
+def name_of(device: str) -> str:
+    """What a record calls it: "cpu", or the name of the GPU."""
+    if device == CPU:
+        return CPU
+    import torch
+
+    return str(torch.cuda.get_device_name())
+
+
+def _call(command: Sequence[str], log: Path, threads: int, *, device: str = CPU) -> None:
+    """Run a command on so many processors, its output in a file; without a GPU unless it is to have one."""
     counts = dict.fromkeys([*THREAD_COUNTS, "TF_NUM_INTRAOP_THREADS", "NUMBA_NUM_THREADS"], str(threads))
     paths = os.pathsep.join([str(ROOT), str(ROOT / "src")])
-    environment = {**os.environ, **counts, "PYTHONPATH": paths, "CUDA_VISIBLE_DEVICES": ""}
+    hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == CPU else {}
+    environment = {**os.environ, **counts, "PYTHONPATH": paths, **hidden}
     with open(log, "w", encoding="utf-8") as file:
         done = subprocess.run(
             command,

@@ -1,112 +1,147 @@
-"""The tables of docs/accuracy.md: peers at equal minutes, from the results."""
+"""The tables of docs/accuracy.md: figures to reach, who is ahead, and peers at equal minutes."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
 
+from bench.accuracy.figures import figures
+from bench.accuracy.measures import ERRORS, MEASURES, better, heading, mean, spread, values_of
 from bench.accuracy.peers import PEERS, SETS
-from bench.accuracy.record import Record
+from bench.accuracy.record import CPU, Record
 from bench.performance.contest import ROOT
 
 PAGE = ROOT / "docs" / "accuracy.md"
-BEGIN, END = "<!-- peers: python -m bench.accuracy table -->", "<!-- end of peers -->"
+WRITTEN = "python -m bench.accuracy table"
+FIGURES = (f"<!-- figures: {WRITTEN} -->", "<!-- end of figures -->")
+PEER_TABLES = (f"<!-- peers: {WRITTEN} -->", "<!-- end of peers -->")
 BUSY = 0.5
+OURS = "unseam"
+NONE = "Not measured yet.\n"
 TITLES = {
     "nuclei": "dsb2018, 70 images to train, 30 to test",
     "isbi2012": "isbi2012, slices 00 to 23 to train, 24 to 29 to test",
     "hela": "DIC-C2DH-HeLa, mean of both directions",
 }
-MEASURES = {
-    "nuclei": ("ap50", "ap", "seg", "dice"),
-    "isbi2012": ("isbi_v_rand_thinned", "isbi_rand_error", "isbi_warping_error", "isbi_pixel_error", "ap50"),
-    "hela": ("seg", "ap50", "ap", "dice"),
-}
-ERRORS = ("isbi_rand_error", "isbi_warping_error", "isbi_pixel_error")
-"""Measures of which less is better."""
 
 
 def with_tables(text: str, records: Sequence[Record]) -> str:
-    """The page with the tables of these records between its two marks.
+    """The page with the tables of these records between their marks.
 
     Raises
     ------
     ValueError
         If the marks are not there.
     """
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"the page should have the lines {BEGIN} and {END} once each")
-    before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n\n{tables(records)}\n{END}{rest.split(END)[1]}"
+    for (begin, end), made in ((FIGURES, figures(records)), (PEER_TABLES, tables(records))):
+        if text.count(begin) != 1 or text.count(end) != 1:
+            raise ValueError(f"the page should have the lines {begin} and {end} once each")
+        before, rest = text.split(begin)
+        text = f"{before}{begin}\n\n{made}\n{end}{rest.split(end)[1]}"
+    return text
 
 
 def tables(records: Sequence[Record]) -> str:
-    """A table for each data set and number of minutes, the best first."""
-    parts = []
-    for dataset in SETS:
-        for minutes in sorted({r.minutes for r in records if r.dataset == dataset}):
-            parts.append(table([r for r in records if (r.dataset, r.minutes) == (dataset, minutes)]))
-    return "\n".join(parts)
+    """Who is ahead of ours, then a table for each contest, the best first."""
+    contests = contests_of(records)
+    if not contests:
+        return NONE
+    return "\n".join([ahead(contests), *(table(one) for one in contests)])
+
+
+def contests_of(records: Sequence[Record]) -> list[list[Record]]:
+    """The records of each data set, device and number of minutes: those that may be compared."""
+    keys = {(SETS.index(r.dataset), r.device != CPU, r.device, r.minutes) for r in records}
+    return [
+        [r for r in records if (r.dataset, r.device, r.minutes) == (SETS[dataset], device, minutes)]
+        for dataset, _, device, minutes in sorted(keys)
+    ]
+
+
+def ahead(contests: Sequence[Sequence[Record]]) -> str:
+    """Every measure of a contest in which a peer is better than our default preset in the mean."""
+    lines, without = [], []
+    for records in contests:
+        ours, where = _of(records, OURS), f"{records[0].dataset}, {_budget(records[0])}"
+        others = [peer for peer in PEERS if PEERS[peer].script and _done(records, peer)]
+        if others and not _done(records, OURS):
+            without.append(where)
+        for measure in MEASURES[records[0].dataset]:
+            mine = values_of(ours, measure)
+            for peer in others:
+                theirs = values_of(_of(records, peer), measure)
+                if mine and theirs and better(measure, mean(theirs), mean(mine)):
+                    title = PEERS[peer].title
+                    lines.append(
+                        f"| {where} | {heading(measure)} | {title} | {spread(theirs)} | {spread(mine)} |"
+                    )
+    parts = ["### Where others are ahead"]
+    if lines:
+        parts.append("\n".join(["| contest | measure | who | theirs | ours |", "|---" * 5 + "|", *lines]))
+    elif any(_done(records, OURS) for records in contests):
+        parts.append("In no measure of the contests below in which ours took part.")
+    if without:
+        parts.append(f"Ours has no result yet, so nothing is said of: {'; '.join(without)}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _of(records: Iterable[Record], peer: str) -> list[Record]:
+    return [record for record in records if record.peer == peer]
+
+
+def _done(records: Iterable[Record], peer: str) -> list[Record]:
+    return [record for record in _of(records, peer) if not record.failure]
+
+
+def _budget(record: Record) -> str:
+    where = "" if record.device == CPU else f" on {record.device}"
+    return f"{record.minutes:g} minutes{where}"
 
 
 def table(records: Sequence[Record]) -> str:
-    """One table, of records of one data set and one number of minutes."""
-    dataset, minutes = records[0].dataset, records[0].minutes
+    """One table, of the records of one contest."""
+    dataset = records[0].dataset
     measures = MEASURES[dataset]
-    rows = [[r for r in records if r.peer == peer] for peer in PEERS]
-    rows = sorted(filter(None, rows), key=lambda row: _rank(row, measures[0]))
+    rows = sorted(filter(None, (_of(records, peer) for peer in PEERS)), key=lambda r: _rank(r, measures[0]))
+    best = {measure: _best(rows, measure) for measure in measures}
     lines = [
-        f"### {TITLES[dataset]}, {minutes:g} minutes\n",
+        f"### {TITLES[dataset]}, {_budget(records[0])}\n",
         f"| | {' | '.join(heading(name) for name in measures)} | seeds | training, s | how | repeat |",
         "|---" * (len(measures) + 5) + "|",
-        *(_line(row, measures) for row in rows),
+        *(_line(row, best) for row in rows),
         f"\n{_foot(records)}\n",
     ]
     return "\n".join(lines)
 
 
-def heading(name: str) -> str:
-    """Of a measure's column."""
-    return name.removeprefix("isbi_").replace("_", " ") + (" (less is better)" if name in ERRORS else "")
-
-
-def shown(record: Record) -> dict[str, float]:
-    """The measures of a record that its table shows."""
-    return {name: v for name in MEASURES[record.dataset] if (v := record.scores.get(name)) is not None}
-
-
-def spread(values: Sequence[float]) -> str:
-    """Mean and, of several, sample standard deviation.
-
-    Examples
-    --------
-    >>> spread([0.7, 0.8, 0.9])
-    '0.800 ± 0.100'
-    >>> spread([0.00035])
-    '0.00035'
-    """
-    mean = statistics.fmean(values)
-    places = 3 if mean >= 0.01 or mean == 0 else 5
-    deviation = f" ± {statistics.stdev(values):.{places}f}" if len(values) > 1 else ""
-    return f"{mean:.{places}f}{deviation}"
-
-
 def _rank(row: Sequence[Record], measure: str) -> float:
-    values = _values(row, measure)
-    return -statistics.fmean(values) if values else 1.0
+    values = values_of(row, measure)
+    return -mean(values) if values else 1.0
 
 
-def _values(row: Sequence[Record], measure: str) -> list[float]:
-    return [value for record in row if (value := record.scores.get(measure)) is not None]
+def _best(rows: Iterable[Sequence[Record]], measure: str) -> float | None:
+    """The best mean of a column, of two rows or more that have one."""
+    means = [mean(values) for row in rows if (values := values_of(row, measure))]
+    if len(means) < 2:
+        return None
+    return min(means) if measure in ERRORS else max(means)
 
 
-def _line(row: Sequence[Record], measures: Sequence[str]) -> str:
+def _cell(row: Sequence[Record], measure: str, best: float | None) -> str:
+    values = values_of(row, measure)
+    if not values:
+        return ""
+    return f"**{spread(values)}**" if mean(values) == best else spread(values)
+
+
+def _line(row: Sequence[Record], best: dict[str, float | None]) -> str:
     first, peer = row[0], PEERS[row[0].peer]
     done = [record for record in row if not record.failure]
-    repeat = f"`bench/accuracy/run.sh {first.peer} {first.dataset} {first.minutes:g} {first.seed}`"
+    repeat = f"`bench/accuracy/run.sh {first.peer} {first.dataset} {first.minutes:g} {first.seed}"
+    repeat += "`" if first.device == CPU else f" --device cuda --threads {first.threads}`"
     if not done:
-        return f"| {peer.title} | {first.failure}{' |' * len(measures)} | | {peer.recipe} | {repeat} |"
-    cells = [spread(values) if (values := _values(done, name)) else "" for name in measures]
+        return f"| {peer.title} | {first.failure}{' |' * len(best)} | | {peer.recipe} | {repeat} |"
+    cells = [_cell(done, measure, value) for measure, value in best.items()]
     seconds = statistics.fmean(s for record in done for s in record.seconds)
     seeds = ", ".join(str(record.seed) for record in sorted(done, key=lambda r: r.seed))
     failed = [f"seed {record.seed}: {record.failure}" for record in row if record.failure]

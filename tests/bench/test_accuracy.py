@@ -1,34 +1,25 @@
-"""Peers at equal minutes, without a peer: jobs, classes and objects, tables, what the commands refuse."""
+"""Peers at equal minutes, without a peer: jobs, classes and objects, records."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from bench.accuracy import __main__ as command
-from bench.accuracy import running
 from bench.accuracy.classes import border_width, objects_of, to_classes, to_instances
 from bench.accuracy.competing import Clock, Job, Trained, compete, unit
 from bench.accuracy.job import collect_labels, inside_of, write_job, write_truth
-from bench.accuracy.peers import PEERS
 from bench.accuracy.record import Record, read, write
 from bench.accuracy.running import averaged
 from bench.accuracy.search import best_overlaps, halves
-from bench.accuracy.table import BEGIN, END, shown, spread, table, with_tables
 from numpy.testing import assert_array_equal
 
 from unseam.io.tiff.write import write_tiff
 from unseam.workflow.evaluation import evaluate_files
-from unseam.workflow.reproduction.protocols import protocol
 from unseam.workflow.trial import Row
 
-ROOT = Path(__file__).resolve().parents[2]
 ONE = Record("smp", "nuclei", 10, 0, "a machine", 2, 0.1, {"ap50": 0.7, "ap": 0.4}, (600.0,), ({"steps": 9},))
 
 
@@ -161,108 +152,6 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = write(ONE, tmp_path)
     assert path.name == "smp-nuclei-10-0.json"
     assert read(path) == ONE
-
-
-def test_the_table_has_the_best_first_means_with_spread_and_why_one_is_missing() -> None:
-    ours = [
-        replace(ONE, peer="unseam", seed=k, scores={"ap50": a, "ap": 0.5}) for k, a in enumerate((0.8, 0.9))
-    ]
-    none = replace(ONE, peer="stardist", scores={}, seconds=(), said=(), failure="could not be installed: no")
-    lines = table([none, ONE, *ours]).splitlines()
-    assert lines[0] == "### dsb2018, 70 images to train, 30 to test, 10 minutes"
-    body = [line for line in lines if line.startswith("| ")][1:]
-    assert body[0].startswith("| unseam, default preset | 0.850 ± 0.071 | 0.500 ± 0.000 |")
-    assert body[1].startswith("| segmentation_models.pytorch Unet | 0.700 | 0.400 |  |  | 0 | 600 |")
-    assert "9 steps" in body[1]
-    assert "`bench/accuracy/run.sh smp nuclei 10 0`" in body[1]
-    assert body[2].startswith("| StarDist | could not be installed: no |")
-    assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
-    assert "busy" not in lines[-1]
-    assert "**The machine was busy** (load up to 3.0)" in table([replace(ONE, load=3.0)])
-
-
-@pytest.mark.parametrize(("values", "text"), [([0.5], "0.500"), ([0.0002, 0.0004], "0.00030 ± 0.00014")])
-def test_spread(values: list[float], text: str) -> None:
-    assert spread(values) == text
-
-
-def test_the_tables_are_written_between_the_marks_and_nowhere_else() -> None:
-    page = f"before\n{BEGIN}\nold\n{END}\nafter\n"
-    once = with_tables(page, [ONE])
-    assert once.startswith(f"before\n{BEGIN}\n")
-    assert once.endswith(f"{END}\nafter\n")
-    assert "old" not in once
-    assert with_tables(once, [ONE]) == once
-    with pytest.raises(ValueError, match="the page should have the lines"):
-        with_tables("nothing", [ONE])
-
-
-def test_every_shown_measure_is_one_that_the_scorer_or_the_protocol_knows() -> None:
-    scores = dict.fromkeys(["ap50", "ap", "seg", "dice", "v_rand"], 0.5)
-    assert shown(replace(ONE, scores=scores)) == dict.fromkeys(["ap50", "ap", "seg", "dice"], 0.5)
-    for peer in PEERS.values():
-        for name in peer.datasets:
-            assert protocol(name)
-
-
-def test_table_command_writes_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    page = tmp_path / "accuracy.md"
-    page.write_text(f"{BEGIN}\n{END}\n", encoding="utf-8")
-    write(ONE, tmp_path)
-    assert command.main(["table", "--results", str(tmp_path), "--page", str(page)]) == 0
-    assert "segmentation_models.pytorch" in page.read_text(encoding="utf-8")
-    assert str(page) in capsys.readouterr().out
-
-
-def test_absent_data_and_a_set_that_does_not_fit_are_refused_in_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("UNSEAM_DATA", str(tmp_path))
-    assert command.main(["run", "smp", "nuclei", "1"]) == 2
-    assert "dsb2018 is not there; set UNSEAM_DATA to the folder that holds dsb2018" in capsys.readouterr().err
-    (tmp_path / "isbi2012").mkdir()
-    assert command.main(["run", "stardist", "isbi2012", "1"]) == 2
-    assert "StarDist does not fit isbi2012; it is measured on nuclei, hela" in capsys.readouterr().err
-
-
-def test_a_peer_that_cannot_be_installed_becomes_a_record_that_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    maker = tmp_path / "make.sh"
-    maker.write_text("#!/bin/sh\necho 'ERROR: No matching distribution found for it' >&2\n", encoding="utf-8")
-    maker.chmod(0o755)
-    monkeypatch.setattr(running, "MAKE", maker)
-    monkeypatch.setenv("UNSEAM_PEERS", str(tmp_path / "peers"))
-    record = running.run_row("smp", "nuclei", 1, 0, data=tmp_path, out=tmp_path / "out", threads=1)
-    assert record.failure == "could not be installed: No matching distribution found for it"
-    assert record.scores == {}
-
-
-def test_a_script_that_ends_badly_says_its_last_line(tmp_path: Path) -> None:
-    failing = [sys.executable, "-c", "raise SystemExit('no memory')"]
-    with pytest.raises(running.Failed, match="ended with code 1: no memory"):
-        running._call(failing, tmp_path / "log.txt", 1)
-
-
-@pytest.mark.parametrize("script", ["run.sh", "all.sh"])
-def test_scripts_say_their_usage(script: str) -> None:
-    text = (ROOT / "bench" / "accuracy" / script).read_text(encoding="utf-8")
-    assert f"bench/accuracy/{script}" in text.split("set -")[0]
-    subprocess.run(["bash", "-n", str(ROOT / "bench" / "accuracy" / script)], check=True)
-
-
-def test_run_without_arguments_says_its_usage() -> None:
-    environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(
-        [str(ROOT / "bench" / "accuracy" / "run.sh")],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "usage: python -m bench.accuracy run" in done.stderr
-    assert "PEER DATASET MINUTES [SEED]" in done.stderr
 
 
 @pytest.mark.parametrize("is_stack", [True, False])

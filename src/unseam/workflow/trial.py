@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -70,12 +71,14 @@ class TrialResult:
     machine : what it ran on, in words.
     scores : of the test images, by name; None where a measure is not defined.
     about : as of the trial.
+    seconds : that the training took by the clock, data preparation included; since it was resumed, if it was.
     """
 
     iterations: int
     machine: str
     scores: Mapping[str, float | None]
     about: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float | None = None
 
 
 def run_trial(trial: Trial, folder: Path, *, resume: bool, listener: Listener) -> TrialResult:
@@ -100,9 +103,11 @@ def run_trial(trial: Trial, folder: Path, *, resume: bool, listener: Listener) -
     write_pairs(pairs, trial.rows)
     _write_json(folder / IDENTITY, identity)
     goes_on = resume and (folder / CHECKPOINT).is_file()
+    began = time.monotonic()
     model = train(
         pairs, out=folder, resume=goes_on, overwrite=not goes_on, listener=listener, **trial.options
     )
+    seconds = round(time.monotonic() - began, 1)
     save = ("labels", "table", "overlay", *(("probabilities",) if trial.isbi else ()))
     predict_files(
         model,
@@ -129,7 +134,10 @@ def run_trial(trial: Trial, folder: Path, *, resume: bool, listener: Listener) -
         notes=trial.notes,
     )
     scores = {k: v for k, v in evaluation.of_set().items() if isinstance(v, (int, float)) or v is None}
-    result = TrialResult(int(model.header.training["iterations"]), machine(), scores, trial.about)
+    where = machine(model.device)
+    result = TrialResult(
+        int(model.header.training["iterations"]), where, scores, trial.about, seconds=seconds
+    )
     _write_json(folder / RESULT, asdict(result))
     return result
 
@@ -196,8 +204,8 @@ def _linked(rows: Sequence[Row], folder: Path, *, images: bool = False) -> Path:
     return folder
 
 
-def machine() -> str:
-    """Processor, cores and PyTorch, in words."""
+def machine(device: str) -> str:
+    """The GPU if `device` is one, processor, cores and PyTorch, in words."""
     import torch
 
     name = platform.processor() or platform.machine()
@@ -206,6 +214,6 @@ def machine() -> str:
         name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         pass
-    if torch.cuda.is_available():
-        name = f"{torch.cuda.get_device_name()}, {name}"
+    if device != "cpu":
+        name = f"{torch.cuda.get_device_name(device)}, {name}"
     return f"{name}, {os.cpu_count()} cores, PyTorch {torch.__version__}"

@@ -124,6 +124,24 @@ def test_scores_are_averaged_over_both_ways_once_they_are_there():
     assert np.isnan(rows[1][1]["seg"])  # half of it is not the whole
 
 
+def test_a_device_that_is_named_has_folders_and_rows_of_its_own():
+    about = {"preset": "paper", "minutes": 1, "seed": 0, "direction": ""}
+    assert folder_of(about) == "paper-1min-seed0"
+    assert folder_of({**about, "device": "cuda"}) == "paper-1min-cuda-seed0"
+    results = [
+        TrialResult(1, "", {"ap50": ap50}, {**about, **named})
+        for ap50, named in ((0.2, {}), (0.8, {"device": "cuda"}))
+    ]
+    assert [scores["ap50"] for _, scores in averaged(PROTOCOLS["nuclei"], results)] == [0.2, 0.8]
+
+
+def test_a_gpu_that_is_not_there_is_refused_before_anything_is_written(tracking_set, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(InputError, match="device cuda was asked for and PyTorch finds none"):
+        reproduce("u373", tmp_path / "out", data=tracking_set, device="cuda", listener=SILENT)
+    assert not (tmp_path / "out").exists()
+
+
 def test_scores_are_written_shortly():
     values = (None, float("nan"), 0.77561, 1.0, 0.000353)
     assert [score(value) for value in values] == ["–", "–", "0.7756", "1.0000", "0.000353"]

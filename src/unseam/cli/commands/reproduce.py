@@ -36,6 +36,12 @@ def add(commands: Any) -> None:
         "--seeds", type=int, nargs="+", default=[0], metavar="N", help="a training for each (default: 0)"
     )
     command.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="where to train and predict (default: auto)",
+    )
+    command.add_argument(
         "--resume", action="store_true", help="keep what is done, and go on with what was stopped"
     )
     overwrite(command)
@@ -57,6 +63,7 @@ def run(options: Namespace) -> int:
             minutes=options.minutes,
             presets=presets,
             seeds=options.seeds,
+            device=options.device,
             resume=options.resume,
             overwrite=options.overwrite,
             listener=listener,

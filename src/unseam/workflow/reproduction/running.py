@@ -13,6 +13,7 @@ from unseam.errors import InputError, OutputExistsError
 from unseam.io.atomic import refuse_both, replacing
 from unseam.io.remembered import cache_folder
 from unseam.plan import AVERAGED
+from unseam.prediction import choose_device
 from unseam.report.reproduction import ReproductionRow, write_reproduction
 from unseam.workflow.listener import Listener, printing
 from unseam.workflow.reproduction.protocols import Protocol, protocol, rows_of
@@ -21,6 +22,10 @@ from unseam.workflow.trial import RESULT, Row, Trial, TrialResult, read_result, 
 
 Scores = dict[str, float]
 OTHER = "not the published images"
+OPTIONS = ("preset", "seed", "minutes", "device")
+"""What of a training goes to `unseam.train`."""
+APART = ("images", "tta", "device")
+"""What keeps results of the same preset and budget apart."""
 NOTE = "protocol.txt"
 """Names what lies in a folder, so that nobody's other files are touched."""
 
@@ -33,6 +38,7 @@ def reproduce(
     minutes: float = 10.0,
     presets: Sequence[str] = ("default",),
     seeds: Sequence[int] = (0,),
+    device: str = "auto",
     resume: bool = False,
     overwrite: bool = False,
     listener: Listener | None = None,
@@ -52,6 +58,8 @@ def reproduce(
     presets : sequence of str
         "default", "paper", or both.
     seeds : sequence of int
+    device : str
+        "cpu", "cuda", or "auto"; one that is named has folders and rows of its own.
     resume : bool
         Keep what is done already, and go on with a training that was stopped.
     overwrite : bool
@@ -73,14 +81,18 @@ def reproduce(
     if not (seeds and presets):
         raise InputError("no seed or no preset was given; give one of each at least, as --seeds 0")
     for seed in seeds:
-        TrainConfig(minutes=minutes, seed=seed)  # which refuses what is out of range, before anything is done
+        TrainConfig(
+            minutes=minutes, seed=seed, device=device
+        )  # which refuses what is out of range, before anything is done
+    choose_device(device)  # which refuses one that is not there
     _refuse_others(out, name)
     folder = find_folder(
         chosen.folder, chosen.source, Path(data) if data else None, cache_folder() / "data", listener
     )
     averaged_over = {preset: {"tta": AVERAGED[preset]} for preset in presets if preset in AVERAGED}
+    named = {} if device == "auto" else {"device": device}
     plans: list[dict[str, Any]] = [
-        {"direction": direction, "preset": preset, "seed": seed, "minutes": minutes}
+        {"direction": direction, "preset": preset, "seed": seed, "minutes": minutes, **named}
         | averaged_over.get(preset, {})
         for preset in presets
         for seed in seeds
@@ -104,15 +116,16 @@ def reproduce(
 
 
 def folder_of(about: Mapping[str, Any]) -> str:
-    """The folder of a training, by direction, preset, minutes and seed."""
+    """The folder of a training, by direction, preset, minutes, device if one was named, and seed."""
     way = f"{about['direction'].replace(' ', '-')}-" if about["direction"] else ""
-    return f"{way}{about['preset']}-{about['minutes']:g}min-seed{about['seed']}"
+    device = f"-{about['device']}" if about.get("device") else ""
+    return f"{way}{about['preset']}-{about['minutes']:g}min{device}-seed{about['seed']}"
 
 
 def _trial(chosen: Protocol, rows: Sequence[Row], about: Mapping[str, Any]) -> Trial:
     return Trial(
         tuple(rows),
-        {"ignore": chosen.ignore, **{key: about[key] for key in ("preset", "seed", "minutes")}},
+        {"ignore": chosen.ignore, **{key: about[key] for key in OPTIONS if key in about}},
         DataConfig(ignore=chosen.ignore),
         f"{chosen.title}: {folder_of(about)}",
         (chosen.remark,),
@@ -133,7 +146,7 @@ def averaged(chosen: Protocol, results: Sequence[TrialResult]) -> list[tuple[Tri
     """For each preset, budget and seed the scores averaged over the directions, once all are there."""
     groups: dict[tuple[Any, ...], list[TrialResult]] = {}
     for result in results:
-        key = tuple(result.about.get(name) for name in ("preset", "minutes", "seed", "images", "tta"))
+        key = tuple(result.about.get(name) for name in ("preset", "minutes", "seed", *APART))
         groups.setdefault(key, []).append(result)
     return [
         (group[0], {name: _mean([r.scores.get(name) for r in group]) for name in chosen.measures})
@@ -154,7 +167,7 @@ def _write_page(chosen: Protocol, out: Path, results: Sequence[TrialResult]) -> 
     ]
     seeds: dict[tuple[Any, ...], list[tuple[TrialResult, Scores]]] = {}
     for first, scores in averaged(chosen, results):
-        key = tuple(first.about.get(name) for name in ("preset", "minutes", "images", "tta"))
+        key = tuple(first.about.get(name) for name in ("preset", "minutes", *APART))
         seeds.setdefault(key, []).append((first, scores))
     ours = [_row(of_seeds) for of_seeds in seeds.values()]
     runs = [(folder_of(result.about), result) for result in results]
