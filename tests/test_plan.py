@@ -192,7 +192,9 @@ def test_targets_have_a_slope_where_objects_lie_in_background_in_an_image() -> N
     flat = planned(loss={"slope": 0.0}).config.objects
     assert (flat.threshold, flat.low_threshold, flat.grow) == (0.5, 0.2, 1)
     tiled = replace(TILED, spatial_dims=2, shape_max=(90, 90))
-    assert [planned(fp).config.loss.slope for fp in (STACK, TISSUE, tiled)] == [0.0] * 3
+    crowded = replace(CELLS, class_frequencies=(0.49, 0.51))
+    assert [planned(fp).config.loss.slope for fp in (STACK, TISSUE, tiled, crowded)] == [0.0] * 4
+    assert planned(replace(CELLS, class_frequencies=(0.5, 0.5))).config.loss.slope == 0.2
     assert planned(start="paper").config.loss.slope == 0.0
 
 

@@ -30,6 +30,8 @@ SLOPED_OBJECTS = {"threshold": 0.5, "low_threshold": 0.3, "grow": 2, "split": 0.
 """As `OBJECTS`, where targets rise from the outline inwards: half way up is where an object begins."""
 SLOPE = 0.2
 """Depth of that slope in diameters; see `data.soft_targets`, and docs/experiments.md for what it gains."""
+SLOPED_BACKGROUND = 0.5
+"""Targets have a slope where at least this share of the images is background."""
 TILED_TOUCH = 0.9
 TILED_BACKGROUND = 0.05
 """Objects tile the images where at least this share of them touch, and at most this share is background."""
@@ -254,8 +256,9 @@ def _gap(fp: Fingerprint) -> int:
 
 
 def _slope(fp: Fingerprint) -> float:
-    """Where objects lie in background in an image; in volumes, and where they tile, it was not tried."""
-    return SLOPE if fp.task == "instances" and fp.spatial_dims == 2 and not is_tiled(fp) else 0.0
+    """Where objects lie in background; between crowded cells it harms, in volumes it was not tried."""
+    lies_apart = fp.task == "instances" and fp.class_frequencies[0] >= SLOPED_BACKGROUND
+    return SLOPE if lies_apart and fp.spatial_dims == 2 else 0.0
 
 
 def _min_size(fp: Fingerprint) -> int:

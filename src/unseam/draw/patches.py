@@ -123,7 +123,8 @@ def _classes(target: NDArray[Any]) -> Rgb:
         ignored, background, foreground = _class_colours(np.array([-1, 0, 1])).astype(np.float32)
         shares = target[..., None]
         blended = background + shares * (foreground - background)
-        return np.where(shares < 0, ignored, blended).astype(np.uint8)
+        colours: Rgb = np.where(shares < 0, ignored, blended).astype(np.uint8)
+        return colours
     ids, which = np.unique(target, return_inverse=True)
     return _class_colours(ids)[which].reshape(*target.shape, 3)
 

@@ -80,11 +80,9 @@ def reproduce(
     refuse_both(resume=resume, overwrite=overwrite)
     if not (seeds and presets):
         raise InputError("no seed or no preset was given; give one of each at least, as --seeds 0")
-    for seed in seeds:
-        TrainConfig(
-            minutes=minutes, seed=seed, device=device
-        )  # which refuses what is out of range, before anything is done
-    choose_device(device)  # which refuses one that is not there
+    for seed in seeds:  # what is out of range is refused before anything is done, and a device that is absent
+        TrainConfig(minutes=minutes, seed=seed, device=device)
+    choose_device(device)
     _refuse_others(out, name)
     folder = find_folder(
         chosen.folder, chosen.source, Path(data) if data else None, cache_folder() / "data", listener
