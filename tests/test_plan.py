@@ -199,10 +199,13 @@ def test_targets_have_a_slope_where_objects_lie_in_background_in_an_image() -> N
 
 
 def test_the_plan_says_how_objects_are_parted() -> None:
-    assert planned().reasons[3] == (
+    flat = {"gap": 1, "slope": 0.0}
+    assert planned(loss=flat).reasons[3] == (
         "objects: smaller than 15 px are dropped, 25% touch and are parted by a gap that is grown back"
     )
-    assert planned(loss={"gap": 0}).reasons[3].endswith("25% touch and are not parted")
+    assert planned(loss={**flat, "gap": 0}).reasons[3].endswith("25% touch and are not parted")
+    rising = planned().reasons[3]
+    assert rising.endswith("grown back; their targets rise from the outline over 0.2 diameters")
     tiled = planned(TILED).reasons[3]
     assert tiled.endswith(
         "100% touch and 0% is background: "

@@ -291,7 +291,7 @@ def _reasons(fp: Fingerprint, config: Config, device: str, ranks: int) -> tuple[
     share = math.prod(output) / math.prod(train.patch)
     budget = f"{train.iterations} iterations" if train.iterations else f"{train.minutes:g} minutes"
     together = f" on each of {ranks} ranks, {ranks * train.batch} in all" if ranks > 1 else ""
-    parted = _parting(fp, config.loss.gap or 0)
+    parted = _parting(fp, config.loss.gap or 0) + _rise(config.loss.slope or 0.0)
     surrounded = f"objects of {fp.diameter_median:.0f} px (nine in ten below {fp.diameter_p90:.0f})"
     return (
         f"network: {network.spatial_dims}-D U-Net, depth {network.depth}, base width {network.base_width}; "
@@ -304,6 +304,11 @@ def _reasons(fp: Fingerprint, config: Config, device: str, ranks: int) -> tuple[
         if fp.task == "instances"
         else f"classes: {network.classes}, each pixel takes the likeliest",
     )
+
+
+def _rise(slope: float) -> str:
+    """Whether the targets of objects rise inwards."""
+    return f"; their targets rise from the outline over {slope:g} diameters" if slope else ""
 
 
 def _parting(fp: Fingerprint, gap: int) -> str:
