@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import socket
 import threading
 import zipfile
 from dataclasses import replace
@@ -13,6 +14,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 from PIL import Image
+from requests.exceptions import Timeout
 
 from unseam.errors import FileReadError, InputError
 from unseam.io.images import read_image, read_labels
@@ -21,6 +23,7 @@ from unseam.workflow.reproduction import sources
 from unseam.workflow.reproduction.protocols import PROTOCOLS, nuclei_index
 from unseam.workflow.reproduction.sources import (
     Source,
+    _reason,
     as_labels,
     challenge_archive,
     check_pixels,
@@ -134,6 +137,28 @@ def test_a_missing_address_says_what_to_do(served, tmp_path):
     source = Source(f"{address}none.zip", unpack=lambda *_: None)
     with pytest.raises(FileReadError, match="give --data a folder that holds DIC"):
         find_folder("DIC", source, None, tmp_path / "cache", SILENT)
+
+
+@pytest.mark.usefixtures("alone")
+def test_no_connection_is_told_in_a_few_words(tmp_path):
+    with socket.socket() as unused:  # bound and not listening: a connection is refused
+        unused.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}/"
+        source = replace(challenge_archive("DIC", "0" * 64), address=f"{address}DIC.zip")
+        with pytest.raises(FileReadError) as caught:
+            find_folder("DIC", source, None, tmp_path / "cache", SILENT)
+    assert str(caught.value) == (
+        f"cannot fetch {address}DIC.zip (no connection: is this machine online?); try again, or fetch it by "
+        "other means and give --data a folder that holds DIC"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(Timeout("a page"), "there was no answer in time"), (OSError("a\n disk"), "a disk")],
+)
+def test_reasons_are_short(error, words):
+    assert _reason(error) == words
 
 
 @pytest.mark.usefixtures("alone")

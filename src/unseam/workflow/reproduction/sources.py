@@ -101,10 +101,9 @@ def _fetch(source: Source, folder: Path, listener: Listener) -> Path:
             try:
                 pooch.retrieve(address, source.sha256, fname=path.name, path=path.parent, progressbar=bar)
             except (OSError, ValueError) as error:
-                reason = " ".join(str(error).split())
                 raise FileReadError(
-                    f"cannot fetch {address} ({reason}); try again, or fetch it by other means and give "
-                    f"--data a folder that holds {folder.name}"
+                    f"cannot fetch {address} ({_reason(error)}); try again, or fetch it by other means and "
+                    f"give --data a folder that holds {folder.name}"
                 ) from error
         if source.unpack:
             try:
@@ -116,6 +115,17 @@ def _fetch(source: Source, folder: Path, listener: Listener) -> Path:
                 ) from error
         put_over(made, folder)
     return folder
+
+
+def _reason(error: Exception) -> str:
+    """Why something could not be fetched, in a few words: of a missing connection the library says a page."""
+    from requests.exceptions import ConnectionError, Timeout  # pooch has it
+
+    if isinstance(error, Timeout):
+        return "there was no answer in time"
+    if isinstance(error, ConnectionError):
+        return "no connection: is this machine online?"
+    return " ".join(str(error).split())
 
 
 class _Bar:
