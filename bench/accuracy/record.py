@@ -24,7 +24,7 @@ class Record:
     minutes : the budget of each training.
     seed : of the training.
     machine, threads : what it ran on.
-    load : busy processes in the minute before; a busy machine gives a peer fewer steps.
+    load : processors that others kept busy meanwhile, on average; a busy machine gives a peer fewer steps.
     scores : averaged over the ways to split the set; None where a measure is not defined.
     seconds : that each training took, data preparation included.
     said : what each training tells of itself.

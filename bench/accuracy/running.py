@@ -8,12 +8,13 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench.accuracy.job import collect_labels, draw, write_job, write_truth
+from bench.accuracy.others import Others
 from bench.accuracy.peers import PEERS, Peer
 from bench.accuracy.record import CPU, Record
 from bench.performance.contest import ROOT, THREAD_COUNTS, keep_to, peer
@@ -60,8 +61,14 @@ def run_row(about: Mapping[str, Any], *, data: Path, out: Path, device: str = CP
     data : folder of the set.
     device : "cpu" or "cuda".
     """
+    others = Others()
+    record = _measured(about, data=data, out=out, device=device)
+    return replace(record, load=others.busy())
+
+
+def _measured(about: Mapping[str, Any], *, data: Path, out: Path, device: str) -> Record:
     chosen, one = protocol(about["dataset"]), PEERS[about["peer"]]
-    about = {**about, "machine": machine(), "load": round(os.getloadavg()[0], 1), "device": name_of(device)}
+    about = {**about, "machine": machine(), "load": 0.0, "device": name_of(device)}
     run = _ours if not one.script else _theirs
     out.mkdir(parents=True, exist_ok=True)
     where, ways = {"data": data, "device": device}, []

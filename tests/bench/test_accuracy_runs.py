@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bench.accuracy import __main__ as command
-from bench.accuracy import running
+from bench.accuracy import others, running
 from bench.accuracy.record import Record, read, write
 
 from unseam.data.synthetic import synthetic_set
@@ -138,3 +138,17 @@ def test_run_without_arguments_says_its_usage() -> None:
     assert done.returncode == 2
     assert "usage: python -m bench.accuracy run" in done.stderr
     assert "PEER DATASET MINUTES [SEED]" in done.stderr
+
+
+def test_what_others_take_is_what_is_not_our_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tick = os.sysconf("SC_CLK_TCK")
+    stat, now, own = tmp_path / "stat", [100.0], [7.0]
+    monkeypatch.setattr(others.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(others, "own_seconds", lambda: own[0])
+    stat.write_text(f"cpu {3 * tick} 0 {tick} {50 * tick} 0 0 0 9 0 0\ncpu0 1 2 3\n")
+    counted = others.Others(stat)
+    now[0], own[0] = 110.0, 22.0  # 15 seconds of our own in 10 by the clock, of the 20 that were busy
+    stat.write_text(f"cpu {20 * tick} {tick} {2 * tick} {50 * tick} 0 0 {tick} 9 0 0\ncpu0 1 2 3\n")
+    assert counted.busy() == 0.5
+    monkeypatch.setattr(os, "getloadavg", lambda: (1.25, 0.0, 0.0))
+    assert others.Others(tmp_path / "none").busy() == 1.25
