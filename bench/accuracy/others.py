@@ -15,7 +15,7 @@ class Others:
         self._start, self._busy, self._own = time.monotonic(), self._all(), own_seconds()
 
     def busy(self) -> float:
-        """Processors that others kept busy so far, on average; processes that this one awaited are its own."""
+        """Processors that others kept busy so far, on average; those that this one awaited are its own."""
         if self._busy is None or (now := self._all()) is None:
             return round(self._before, 2)
         taken = now - self._busy - (own_seconds() - self._own)
