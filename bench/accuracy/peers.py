@@ -33,7 +33,9 @@ BORDERS = "objects by the class border and components of the interior"
 
 PEERS = {
     "unseam": Peer("unseam, default preset", "", "", "what `unseam train` does by itself", variant="default"),
-    "unseam-paper": Peer("unseam, preset paper", "", "", "the system of 2015", variant="paper"),
+    "unseam-paper": Peer(
+        "unseam, preset paper", "", "", "the system of 2015, 7 turns averaged", variant="paper"
+    ),
     "nnunet": Peer("nnU-Net v2", "nnunet", "train_nnunet", f"its own plan, fold all; {BORDERS}"),
     "nnunet-small": Peer(
         "nnU-Net v2, planned small",

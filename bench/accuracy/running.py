@@ -22,6 +22,7 @@ from bench.performance.record import machine
 from bench.performance.serving import versions
 
 from unseam.config import DataConfig
+from unseam.plan import AVERAGED
 from unseam.workflow.evaluation import evaluate_files
 from unseam.workflow.reproduction.protocols import Protocol, protocol, rows_of
 from unseam.workflow.reproduction.running import folder_of
@@ -132,6 +133,7 @@ def _ours(one: Peer, chosen: Protocol, rows: Sequence[Row], folder: Path, about:
     result = json.loads((trial / "result.json").read_text(encoding="utf-8"))
     save = "labels,probabilities" if chosen.isbi else "labels"
     command = [*unseam, "predict", str(trial), str(trial / "pairs.csv"), "--split", "test", "--save", save]
+    command += ["--tta", AVERAGED.get(one.variant, "none")]
     command += ["--device", device, "--out", str(folder / "labels"), "--overwrite"]
     call(command, folder / "predict.txt")
     said = {"steps": result["iterations"], "machine": result["machine"]}

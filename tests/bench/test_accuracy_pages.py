@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from bench.accuracy import __main__ as command
-from bench.accuracy.figures import FIGURES, NO_GPU, figures
+from bench.accuracy.figures import FIGURES, NO_GPU, NOT_YET, figures
 from bench.accuracy.measures import MEASURES, better, heading, shown, spread
 from bench.accuracy.peers import PEERS
 from bench.accuracy.record import Record, read, write
@@ -111,10 +111,13 @@ def test_figures_are_reached_missed_or_not_measured_yet() -> None:
     assert "`unseam reproduce nuclei --minutes 10 --seeds 0 1 2`" in ap50
     assert "| 0.88 | 0.870 (1 seed), missed |  |  |" in rows["nuclei", "ap50", "60"]
     rand = rows["isbi2012", "rand error (less is better)", "60"]
-    assert f"| 0.09 | 0.100 (1 seed), missed | 0.0382 | {NO_GPU} |" in rand
+    assert (
+        f"| 0.09 | 0.100 (1 seed), missed | 0.0382 | {NOT_YET} |" in rand
+    )  # a GPU is at hand, as another row shows
     warping = rows["isbi2012", "warping error (less is better)", "60"]
     assert "| to be told | 0.000400 (1 seed) | 0.000353 |" in warping
-    assert f"| 0.6 | not measured yet | 0.7756 | {NO_GPU} |" in rows["hela", "seg", "60"]
+    assert f"| 0.6 | {NOT_YET} | 0.7756 | {NOT_YET} |" in rows["hela", "seg", "60"]
+    assert f"| 0.7756 | {NO_GPU} |" in figures([r for r in records if r.device == "cpu"])
     assert len({line.count("|") for line in rows.values()}) == 1
     assert "Tesla T4, in a machine" in lines[-1]
     broken = replace(records[0], scores={}, failure="ended with code 1: no memory")

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from bench.accuracy import __main__ as command
 from bench.accuracy import others, running
+from bench.accuracy.peers import PEERS
 from bench.accuracy.record import Record, read, write
 
 from unseam.data.synthetic import synthetic_set
 from unseam.io.tiff.write import write_tiff
+from unseam.workflow.reproduction.protocols import protocol
 
 ROOT = Path(__file__).resolve().parents[2]
 ONE = Record("smp", "nuclei", 10, 0, "a machine", 2, 0.1, {"ap50": 0.7, "ap": 0.4}, (600.0,), ({"steps": 9},))
@@ -44,6 +46,23 @@ def test_a_peer_that_cannot_be_installed_becomes_a_record_that_says_why(
     record = running.run_row(about, data=tmp_path, out=tmp_path / "out")
     assert record.failure == "could not be installed: No matching distribution found for it"
     assert record.scores == {}
+
+
+@pytest.mark.parametrize(("peer", "tta"), [("unseam", "none"), ("unseam-paper", "turn")])
+def test_what_is_scored_is_averaged_as_the_preset_says(
+    peer: str, tta: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preset, calls = PEERS[peer].variant, []
+    trial = tmp_path / "reproduce" / f"{preset}-1min-cpu-seed0"
+    trial.mkdir(parents=True)
+    done = {"iterations": 3, "machine": "", "seconds": 60.0}
+    (trial / "result.json").write_text(json.dumps(done), encoding="utf-8")
+    monkeypatch.setattr(running, "_call", lambda command, *_, **__: calls.append(list(command)))
+    monkeypatch.setattr(running, "_score", lambda *_: {})
+    about = {"minutes": 1, "seed": 0, "threads": 1, "data": tmp_path, "device": "cpu", "direction": ""}
+    running._ours(PEERS[peer], protocol("nuclei"), [], tmp_path, about)
+    predict = next(command for command in calls if "predict" in command)
+    assert predict[predict.index("--tta") + 1] == tta
 
 
 def test_only_rows_on_the_cpu_are_hidden_from_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

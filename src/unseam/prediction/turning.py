@@ -147,15 +147,16 @@ def average_turned(
     for number, turn in enumerate(turns):
         around = turn.needed(region)
         parts.append((turn, [a for a, _ in around], *compute(number, turned(image, turn), around)))
-    mean = np.zeros((len(parts[0][2]), *(b - a for a, b in region)), np.float32)
+    dtype = parts[0][2].dtype  # float32, or float64 where a verification looks beyond rounding
+    mean = np.zeros((len(parts[0][2]), *(b - a for a, b in region)), dtype)
     for turn, origin, part, _ in parts:
         for rows, places in _bands(region, turn.there):
             mean[..., rows, :] += _turned_back(part, origin, places, (slice(None),) * (len(region) - 2))
-    mean /= np.float32(len(parts))
+    mean /= len(parts)
 
     def recompute(undecided: NDArray[np.bool_]) -> float:
         lead, rows, columns = _pixels(undecided, region)
-        largest, total = 0.0, np.zeros((len(mean), len(rows)), np.float32)
+        largest, total = 0.0, np.zeros((len(mean), len(rows)), dtype)
         for turn, origin, part, settled in parts:
             places = turn.there(rows, columns)
             needed_here = np.zeros(part.shape[1:], bool)
@@ -164,7 +165,7 @@ def average_turned(
                 needed_here[(*lead, top + i, left + k)] = True
             largest = max(largest, settled(needed_here))
             total += _turned_back(part, origin, places, lead)
-        mean[:, undecided] = total / np.float32(len(parts))
+        mean[:, undecided] = total / len(parts)
         return largest
 
     return mean, recompute
