@@ -67,6 +67,18 @@ def test_thresholds_are_those_of_the_model_where_none_can_be_chosen(run: Path, t
     assert tuned(samples(2), tmp_path / "own", base, settings=chosen).header.objects.grow == 1
 
 
+def test_targets_rise_as_those_of_the_model_did(run: Path, tmp_path: Path) -> None:
+    base = load_base(run)
+    assert configured_for(base, Config(), {}).loss.slope == 0.0  # as of models from before there were slopes
+    learned = replace(base.header, training={**base.header.training, "slope": 0.25})
+    sloped = replace(base, header=learned)
+    assert configured_for(sloped, Config(), {}).loss.slope == 0.25
+    given = Config().updated({"loss": {"slope": 0.1}})
+    assert configured_for(sloped, given, {"loss": {"slope": 0.1}}).loss.slope == 0.1
+    model = tuned(samples(2), tmp_path / "out", run, settings={**LEAST, "loss": {"slope": 0.1}})
+    assert model.header.training["slope"] == 0.1
+
+
 def test_the_model_is_scored_first_and_kept_where_training_makes_it_worse(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

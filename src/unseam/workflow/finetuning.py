@@ -71,7 +71,7 @@ def load_base(path: str | Path) -> Base:
 
 
 def configured_for(base: Base, config: Config, settings: Mapping[str, Mapping[str, Any]]) -> Config:
-    """The configuration with the model's network, normalisation and, unless one is given, a lower rate.
+    """The configuration with the model's network and normalisation; unless given, its slope and a lower rate.
 
     The number of classes stays open: it is that of the labels.
 
@@ -99,10 +99,14 @@ def configured_for(base: Base, config: Config, settings: Mapping[str, Mapping[st
     train = config.train
     if "learning_rate" not in settings.get("train", {}):
         train = replace(train, learning_rate=LEARNING_RATE)
+    loss = config.loss
+    if loss.slope is None:  # targets as the model's, for which its thresholds were chosen
+        loss = replace(loss, slope=base.header.training.get("slope", 0.0))
     return replace(
         config,
         network=replace(network, classes=config.network.classes),
         data=replace(config.data, normalization=method),
+        loss=loss,
         train=train,
     )
 

@@ -80,6 +80,7 @@ class Task:
                 "images_learned_from": len(self.train),
                 "images_held_out": len(self.held_out) if not self.part else 0,
                 **({"part_held_out": self.part} if self.part else {}),
+                **({"slope": self.config.loss.slope} if self.config.loss.slope else {}),
                 **({"ranks": self.ranks} if self.ranks > 1 else {}),
                 **({"started_from": self.base.name} if self.base else {}),
                 **training,
