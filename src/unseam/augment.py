@@ -20,7 +20,6 @@ from torch import Tensor
 from unseam.config import AugmentConfig
 
 PAPER_GRID = 3
-ANY_ROTATION = 180.0
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,6 @@ class Recipe:
         Deviation of the noise added, and of the Gaussian blur in pixels.
     noise_seed : int
         Seed of the noise.
-    is_plain : bool
-        Whether pixels of the patch are to fall on pixels of the image; see `on_pixels`.
     """
 
     matrix: NDArray[np.float64]
@@ -51,7 +48,6 @@ class Recipe:
     noise: float = 0.0
     blur: float = 0.0
     noise_seed: int = 0
-    is_plain: bool = False
 
 
 def draw_recipe(
@@ -69,13 +65,9 @@ def draw_recipe(
     10 pixels standard deviation, bicubic interpolation to every pixel.
     """
     anisotropic = anisotropic and len(shape) == 3
-    is_plain = config.plain > 0 and rng.random() < config.plain
-    if is_plain:
-        matrix = _draw_exact(config, shape, rng, anisotropic)
-    else:
-        matrix = _draw_matrix(config, len(shape), rng, anisotropic)
+    matrix = _draw_matrix(config, len(shape), rng, anisotropic)
     displacements = None
-    if config.elastic_sigma > 0 and not is_plain:
+    if config.elastic_sigma > 0:
         grid = [_grid_points(size, config.elastic_spacing) for size in shape]
         displacements = rng.normal(0.0, config.elastic_sigma, (len(shape), *grid)).astype(np.float32)
         if anisotropic:
@@ -89,17 +81,7 @@ def draw_recipe(
         noise=float(rng.uniform(0, config.noise)),
         blur=float(max(0.0, rng.uniform(-config.blur, config.blur))),
         noise_seed=int(rng.integers(2**31)),
-        is_plain=is_plain,
     )
-
-
-def on_pixels(centre: NDArray[np.float64], shape: Sequence[int]) -> NDArray[np.float64]:
-    """The nearest centre about which a patch turned by quarter turns falls on pixels of the image.
-
-    Axes that a quarter turn exchanges are equally long, see `draw_recipe`.
-    """
-    half = (np.asarray(shape) - 1) / 2
-    return np.round(centre - half) + half
 
 
 def coordinates(
@@ -218,7 +200,8 @@ def _draw_matrix(
 ) -> NDArray[np.float64]:
     """Rotation in each plane of axes, then mirroring, then one change of scale."""
     matrix = np.eye(dims)
-    for a, b in _planes(dims, anisotropic):
+    planes = [(dims - 2, dims - 1)] if dims == 2 or anisotropic else [(0, 1), (0, 2), (1, 2)]
+    for a, b in planes:
         angle = math.radians(rng.uniform(-config.rotation, config.rotation))
         turn = np.eye(dims)
         turn[a, a] = turn[b, b] = math.cos(angle)
@@ -230,31 +213,6 @@ def _draw_matrix(
         scale[0] = 1.0
     composed: NDArray[np.float64] = matrix * mirrors * scale
     return composed
-
-
-def _draw_exact(
-    config: AugmentConfig, shape: Sequence[int], rng: np.random.Generator, anisotropic: bool
-) -> NDArray[np.float64]:
-    """As `_draw_matrix`, by quarter turns where any rotation is allowed, half ones between unequal axes."""
-    dims = len(shape)
-    matrix = np.eye(dims)
-    for a, b in _planes(dims, anisotropic):
-        quarters = int(rng.integers(4)) if config.rotation == ANY_ROTATION else 0
-        if shape[a] != shape[b]:
-            quarters -= quarters % 2
-        turn = np.eye(dims)
-        turn[a, a] = turn[b, b] = (1, 0, -1, 0)[quarters]
-        turn[b, a] = (0, 1, 0, -1)[quarters]
-        turn[a, b] = -turn[b, a]
-        matrix = matrix @ turn
-    mirrors = rng.integers(0, 2, dims) * 2 - 1 if config.flip else np.ones(dims)
-    composed: NDArray[np.float64] = matrix * mirrors
-    return composed
-
-
-def _planes(dims: int, anisotropic: bool) -> list[tuple[int, int]]:
-    """The pairs of axes that are turned into each other."""
-    return [(dims - 2, dims - 1)] if dims == 2 or anisotropic else [(0, 1), (0, 2), (1, 2)]
 
 
 def _factor(largest: float, rng: np.random.Generator) -> float:

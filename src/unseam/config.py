@@ -107,13 +107,6 @@ class NetworkConfig(Section):
 class AugmentConfig(Section):
     """How a patch differs from its place in the image."""
 
-    plain: float = setting(
-        0.0,
-        "share of patches whose pixels are those of the image: turned by quarter turns and mirrored as the "
-        "others are, but neither deformed nor interpolated",
-        low=0,
-        high=1,
-    )
     rotation: float = setting(180.0, "largest rotation either way, degrees", low=0, high=180)
     flip: bool = setting(True, "mirror along each axis with probability 1/2")
     scale: float = setting(0.1, "largest change of size: 0.1 is 1/1.1 to 1.1 times", low=0, high=4)

@@ -10,7 +10,6 @@ import pytest
 import torch
 from scipy import stats
 
-from unseam.augment import draw_recipe
 from unseam.config import AugmentConfig, LossConfig
 from unseam.data.dataset import (
     Batch,
@@ -58,35 +57,6 @@ def sampler_of(images: list[TrainingImage], **options: Any) -> PatchSampler:
 
 def same(one: Batch, two: Batch) -> bool:
     return all(torch.equal(getattr(one, name), getattr(two, name)) for name in ("image", "target", "weights"))
-
-
-# Plain patches
-
-
-@pytest.mark.parametrize("shape", [(9, 9), (8, 8), (9, 6), (8, 9), (5, 8, 8)])
-def test_pixels_of_plain_patches_are_those_of_the_image(shape: tuple[int, ...]) -> None:
-    augment = replace(NO_INTENSITIES, plain=1.0)
-    sampler = sampler_of([ramps(*(23, 31, 40)[-len(shape) :])], augment=augment, input_shape=shape)
-    seen = set()
-    for k in range(60):
-        places = sampler.patch(k).image.numpy()  # the coordinates of each pixel
-        np.testing.assert_allclose(places, np.round(places), atol=2e-4)
-        steps = [np.round(np.abs(np.diff(places, axis=a + 1))).max() for a in range(len(shape))]
-        assert steps == [1.0] * len(shape)
-        seen.add(tuple(int(np.abs(np.diff(places[0], axis=a)).max() > 0.5) for a in range(len(shape))))
-    square = len(set(shape)) == 1
-    assert len(seen) == (
-        2 if square or len(shape) == 3 else 1
-    )  # rows along Y, and after a quarter turn along X
-
-
-def test_as_many_patches_are_plain_as_configured() -> None:
-    augment = AugmentConfig(plain=0.3)
-    rng = np.random.default_rng(0)
-    plain = sum(draw_recipe(augment, (9, 9), rng).is_plain for _ in range(1000))
-    assert stats.binom.cdf(plain, 1000, 0.3) > 1e-4 and stats.binom.sf(plain, 1000, 0.3) > 1e-4
-    upright = replace(augment, plain=1.0, rotation=90.0, flip=False)
-    assert all(np.array_equal(draw_recipe(upright, (9, 9), rng).matrix, np.eye(2)) for _ in range(20))
 
 
 # Targets and weight maps

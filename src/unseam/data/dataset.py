@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unseam.augment import change_intensities, coordinates, draw_recipe, in_units, on_pixels, sample_units
+from unseam.augment import change_intensities, coordinates, draw_recipe, in_units, sample_units
 from unseam.config import AugmentConfig, LossConfig
 from unseam.data.sample import IGNORE, Sample
 from unseam.data.soft_targets import foreground_share
@@ -196,8 +196,6 @@ class PatchSampler:
         rng = np.random.default_rng([self.seed, k])
         source, centre = self._draw_centre(rng)
         recipe = draw_recipe(self.augment, self.input_shape, rng, anisotropic=self.anisotropic)
-        if recipe.is_plain:
-            centre = on_pixels(centre, self.input_shape)
         scaled, middle = in_units(recipe, centre, source.image.shape[1:])
         grid = coordinates(scaled, middle, self.input_shape, device=source.image.device)
         inner = grid
