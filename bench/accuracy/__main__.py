@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("seed", type=int, nargs="?", default=0, metavar="SEED", help="default 0")
     run.add_argument("--threads", type=int, default=2, help="and processors (default 2)")
     run.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default cpu; cuda for ours")
-    run.add_argument("--missing", action="store_true", help="do nothing if the result is there")
+    run.add_argument("--missing", action="store_true", help="do nothing if it is measured and no failure")
     table = commands.add_parser("table", help="the tables of docs/accuracy.md")
     for command in (run, table):
         command.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
@@ -60,7 +60,8 @@ def _run(options: argparse.Namespace) -> int:
         _refuse_misfit(options)
         choose_device(options.device)
         planned = Record(**about, machine="", load=0.0, device=name_of(options.device))
-        if options.missing and (options.results / f"{planned.name()}.json").is_file():
+        result = options.results / f"{planned.name()}.json"
+        if options.missing and result.is_file() and not read(result).failure:
             print(f"{planned.name()} is measured already")
             return 0
         data = _data(options.dataset)

@@ -10,9 +10,8 @@ for dataset in nuclei isbi2012 hela; do
         "nnunet 0" "nnunet-small 0" "unseam-paper 0"; do
         read -r peer seed <<<"$row"
         [ "$peer $dataset" = "stardist isbi2012" ] && continue # its cells are not star-convex
-        [ -e "bench/accuracy/results/$peer-$dataset-$minutes-$seed.json" ] && continue
         echo "== $peer $dataset, seed $seed"
-        bench/accuracy/run.sh "$peer" "$dataset" "$minutes" "$seed" || echo "$peer: no result"
+        bench/accuracy/run.sh "$peer" "$dataset" "$minutes" "$seed" --missing || echo "$peer: no result"
     done
 done
 "${PYTHON:-.venv/bin/python}" -m bench.accuracy table

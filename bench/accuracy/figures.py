@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.accuracy.measures import ERRORS, heading, mean, spread, values_of
+from bench.accuracy.measures import ERRORS, heading, mean, places_of, spread, values_of
 from bench.accuracy.record import CPU, Record
 
 GPU_MINUTES = 10
@@ -80,7 +80,8 @@ def _reached(records: Sequence[Record], measure: str, wanted: float | None) -> s
     seeds = f"{spread(values)} ({len(values)} seed{'s' if len(values) > 1 else ''})"
     if wanted is None:
         return seeds
-    short = mean(values) > wanted if measure in ERRORS else mean(values) < wanted
+    middle = round(mean(values), places_of(mean(values)))  # as it is shown
+    short = middle > wanted if measure in ERRORS else middle < wanted
     return f"{seeds}, missed" if short else f"**{seeds}**"
 
 

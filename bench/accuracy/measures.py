@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from bench.accuracy.record import Record
 
 MEASURES = {
-    "nuclei": ("ap50", "ap", "seg", "dice"),
+    "nuclei": ("ap50", "ap", "v_rand", "seg", "dice"),
     "isbi2012": (
         "isbi_v_rand_thinned",
         "isbi_rand_error",
@@ -16,8 +16,10 @@ MEASURES = {
         "isbi_pixel_error",
         "ap50",
     ),
-    "hela": ("seg", "ap50", "ap", "dice"),
+    "hela": ("seg", "ap50", "ap", "v_rand", "dice"),
 }
+PLACES = 3
+"""Digits that are shown; of what is below 0.01 twice as many."""
 ERRORS = ("isbi_rand_error", "isbi_warping_error", "isbi_split_merge_error", "isbi_pixel_error")
 """Measures of which less is better."""
 NAMES = {"isbi_split_merge_error": "warping error", "isbi_warping_error": "warping error, all of it"}
@@ -51,6 +53,11 @@ def mean(values: Sequence[float]) -> float:
     return statistics.fmean(values)
 
 
+def places_of(value: float) -> int:
+    """How many decimal places of a figure are shown."""
+    return PLACES if value >= 0.01 or value == 0 else 2 * PLACES
+
+
 def better(measure: str, a: float, b: float) -> bool:
     """Whether `a` is better than `b`."""
     return a < b if measure in ERRORS else a > b
@@ -67,6 +74,6 @@ def spread(values: Sequence[float]) -> str:
     '0.00035'
     """
     middle = mean(values)
-    places = 3 if middle >= 0.01 or middle == 0 else 6
+    places = places_of(middle)
     deviation = f" ± {statistics.stdev(values):.{places}f}" if len(values) > 1 else ""
     return f"{middle:.{places}f}{deviation}"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.accuracy.job import collect_labels, draw, write_job, write_truth
-from bench.accuracy.others import Others
+from bench.accuracy.others import Others, first_processors
 from bench.accuracy.peers import PEERS, Peer
 from bench.accuracy.record import CPU, Record
 from bench.performance.contest import ROOT, THREAD_COUNTS, keep_to, peer
@@ -62,7 +62,7 @@ def run_row(about: Mapping[str, Any], *, data: Path, out: Path, device: str = CP
     data : folder of the set.
     device : "cpu" or "cuda".
     """
-    others = Others()
+    others = Others(first_processors(about["threads"]))
     record = _measured(about, data=data, out=out, device=device)
     return replace(record, load=others.busy())
 

@@ -55,7 +55,8 @@ def soft_dice_loss(logits: Tensor, target: Tensor) -> Tensor:
     Notes
     -----
     Dice of class c is (2 sum p_c t_c + 1) / (sum p_c + sum t_c + 1) over known pixels; the ones make an
-    empty class that is predicted empty a loss of 0.
+    empty class that is predicted empty a loss of 0. Of shares between 0 and 1 it is not least where p = t: it
+    pulls them to 0 or 1.
 
     References
     ----------

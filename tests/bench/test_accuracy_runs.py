@@ -160,14 +160,20 @@ def test_run_without_arguments_says_its_usage() -> None:
 
 
 def test_what_others_take_is_what_is_not_our_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tick = os.sysconf("SC_CLK_TCK")
     stat, now, own = tmp_path / "stat", [100.0], [7.0]
     monkeypatch.setattr(others.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(others, "own_seconds", lambda: own[0])
-    stat.write_text(f"cpu {3 * tick} 0 {tick} {50 * tick} 0 0 0 9 0 0\ncpu0 1 2 3\n")
-    counted = others.Others(stat)
+
+    def counts(*seconds: int) -> str:
+        """User, nice, system, idle, waiting for disks, two kinds of interrupts, and what is not counted."""
+        return " ".join(str(s * os.sysconf("SC_CLK_TCK")) for s in (*seconds, 9, 9))
+
+    stat.write_text(f"cpu {counts(9)}\ncpu0 {counts(3, 0, 1, 50, 0, 0, 0)}\ncpu1 {counts(*[0] * 7)}\n")
+    counted = others.Others([0, 1], stat)
     now[0], own[0] = 110.0, 22.0  # 15 seconds of our own in 10 by the clock, of the 20 that were busy
-    stat.write_text(f"cpu {20 * tick} {tick} {2 * tick} {50 * tick} 0 0 {tick} 9 0 0\ncpu0 1 2 3\n")
+    after = f"cpu0 {counts(10, 1, 2, 50, 0, 0, 1)}\ncpu1 {counts(10, 0, 0, 7, 7, 0, 0)}\n"
+    stat.write_text(f"cpu {counts(99)}\n{after}cpu2 {counts(90, 0, 0, 0, 0, 0, 0)}\nintr 7\n")
     assert counted.busy() == 0.5
+    assert len(others.first_processors(1)) == 1
     monkeypatch.setattr(os, "getloadavg", lambda: (1.25, 0.0, 0.0))
-    assert others.Others(tmp_path / "none").busy() == 1.25
+    assert others.Others([0], tmp_path / "none").busy() == 1.25

@@ -154,6 +154,9 @@ def test_what_is_large(tmp_path: Path) -> None:
     # 1 + 4 bytes of intensities, 2 x 8 of probabilities and 40 of decisions and labels for each pixel
     assert not is_large(sources, 2, memory=610_000) and is_large(sources, 2, memory=609_999)
     assert is_large(sources * 2, 2, memory=610_000)
+    assert not is_large(sources, 2, memory=610_000, tta="mirror")
+    assert is_large(sources, 2, memory=2_000_000, tta="turn")  # 2 x 4 x (8 x 2 + 2) bytes a pixel more
+    assert not is_large(sources, 2, memory=2_050_000, tta="turn")
 
 
 def test_two_images_for_one_output(model: Model, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How a run starts on several ranks: only where all are to train the same."""
+"""How a run starts on several ranks, and goes on: only where the same is to be trained."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from unseam.errors import InputError
+from unseam.errors import ConfigError, InputError
 from unseam.training.distributed import ALONE, World
 from unseam.workflow import starting
-from unseam.workflow.starting import refuse_unlike
+from unseam.workflow.starting import refuse_other, refuse_unlike
 
 OURS = {"machine": {"device": "cpu"}, "train": {"patch": (52, 52)}, "images": {"digest": "a"}}
 
@@ -47,3 +47,10 @@ def test_a_rank_that_would_train_something_else_is_refused(
     heard(monkeypatch, **theirs)
     with pytest.raises(InputError, match=words):
         refuse_unlike(OURS, World(1, 2))
+
+
+def test_a_run_from_before_a_setting_goes_on_where_that_changes_nothing() -> None:
+    before = {"loss": {"gap": 1}}
+    refuse_other(before, {"loss": {"gap": 1, "slope": 0.0}})
+    with pytest.raises(ConfigError, match=r"started with loss\.slope = 0\.0 and is resumed with 0\.2"):
+        refuse_other(before, {"loss": {"gap": 1, "slope": 0.2}})

@@ -167,7 +167,7 @@ def _is_large(path: Path, how: Options, model: Model) -> bool:
         return False
     try:
         memory = None if how.memory is None else how.memory - base_bytes()
-        return is_large(spec_of(path, how).open(), model.network.classes, memory)
+        return is_large(spec_of(path, how).open(), model.network.classes, memory, tta=how.tta)
     except UnseamError:
         return False
 

@@ -111,12 +111,17 @@ def refuse_other(then: Identity, now: Identity) -> None:
 
 def _differences(then: Identity, now: Identity) -> Iterator[tuple[str, str, Any, Any]]:
     """Section, key, then's value and now's, wherever they differ."""
-    for section in {**now, **then}:
+    for section in sorted({**now, **then}, key=lambda name: name != "start"):  # from it others follow
         values, before = now.get(section, {}), then.get(section, {})
         for key in {**values, **before}:
-            old, new = before.get(key), values.get(key)
+            usual = NEWER.get((section, key))
+            old, new = before.get(key, usual), values.get(key, usual)
             if _plain(old) != _plain(new):
                 yield section, key, old, new
+
+
+NEWER = {("loss", "slope"): 0.0}
+"""Settings that older runs do not have, and what they did."""
 
 
 def _plain(value: Any) -> Any:

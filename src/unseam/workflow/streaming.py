@@ -13,6 +13,7 @@ from unseam.io.open import missing_chunks
 from unseam.io.select import parse_selection
 from unseam.io.source import Source
 from unseam.prediction import Model, free_memory
+from unseam.prediction.turning import turns_of
 from unseam.streaming.executors import Executor
 from unseam.streaming.job import ImageSpec
 from unseam.streaming.wanted import Reporter, Streamed, Wanted
@@ -29,9 +30,14 @@ def is_zarr(path: Path) -> bool:
     )
 
 
-def is_large(sources: Sequence[Source], classes: int, memory: int | None) -> bool:
-    """Whether images would take too much memory if they were read, and their probabilities held, at once."""
+def is_large(sources: Sequence[Source], classes: int, memory: int | None, *, tta: str = "none") -> bool:
+    """Whether images would take too much memory if they were read, and their probabilities held, at once.
+
+    Turned versions are kept until they are averaged, each in a rectangle of up to twice the size.
+    """
     pixel = sources[0].channels * (sources[0].dtype.itemsize + 4) + 8 * classes + 40
+    if turns := len(turns_of(tta)):
+        pixel += 2 * 4 * ((turns + 1) * classes + 2 * sources[0].channels)
     needed = pixel * sum(math.prod(source.shape) for source in sources)
     return needed > (SHARE_OF_MEMORY * free_memory() if memory is None else memory)
 

@@ -146,7 +146,7 @@ def verify(model: Model, image: ImageSpec, asked: Asked, listener: Listener) -> 
         map_parts=_counted(listener),
     )
     regions = [cuts_of(prepared, region, rng) for region in choose_regions(prepared, asked.regions, rng)]
-    fits = not is_large([source], model.network.classes, asked.memory)
+    fits = not is_large([source], model.network.classes, asked.memory, tta=asked.tta)
     ways = ways_of(prepared) if fits else ()
     work = _Work(listener, prepared, regions, ways)
     checked = check_regions(
