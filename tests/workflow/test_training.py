@@ -19,6 +19,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
+from tests.tiny import SETTINGS as TINY
 from tests.tiny import samples, write_set
 
 from unseam.config import Config, read_toml
@@ -32,6 +33,7 @@ from unseam.errors import (
     PairingError,
 )
 from unseam.io.images import write_tiff
+from unseam.metrics.scores import pool, score
 from unseam.prediction import Model, load_model
 from unseam.workflow.listener import SILENT, Listener, Step
 from unseam.workflow.run import FILES, about_run, read_history, trained_on
@@ -673,3 +675,13 @@ def test_tensorboard_is_told_each_step_and_closed(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize(("precision", "expected"), [("float32", False), ("bfloat16", True)])
 def test_a_precision_asked_for_is_used(precision: str, expected: bool) -> None:
     assert uses_bfloat16(precision, torch.device("cpu")) is expected
+
+
+def test_cells_are_found_by_targets_that_rise_inwards(tmp_path: Path) -> None:
+    settings = {"train": TINY["train"], "data": TINY["data"], "network": {"base_width": 8, "depth": 1}}
+    learned, other = samples(4), samples(2, seed=8)
+    arrays = [s.image for s in learned], [s.labels for s in learned]
+    model = train(*arrays, out=tmp_path / "run", iterations=400, settings=settings, listener=SILENT)
+    assert model.header.training["slope"] == 0.2
+    counted = pool([score(s.labels, model.predict(s.image).labels) for s in other]).counted
+    assert counted.ap50 > 0.4 and counted.dice > 0.8
