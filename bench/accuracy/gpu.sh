@@ -11,6 +11,10 @@ set -uo pipefail
 cd "$(dirname "$0")/../.."
 device=${DEVICE:-cuda} minutes=${MINUTES:-10}
 results=${RESULTS:-bench/accuracy/results}
+if [ "$device" != cuda ] && [ "$device" != cpu ]; then
+    echo "DEVICE is $device; cuda or cpu was expected" >&2
+    exit 2
+fi
 [ "$device" = cpu ] && results=${RESULTS:-runs/accuracy/trial}
 [ "$device" = cpu ] && seeds=${SEEDS:-0} || seeds=${SEEDS:-0 1 2}
 

@@ -86,6 +86,12 @@ def test_a_gpu_that_is_not_there_and_a_peer_on_one_are_refused(
     assert "DEVICE=cpu MINUTES=0.2 bench/accuracy/gpu.sh" in done.stderr
 
 
+def test_the_script_of_the_gpu_refuses_another_device_at_once(tmp_path: Path) -> None:
+    done = gpu_script(tmp_path, DEVICE="gpu")
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr == "DEVICE is gpu; cuda or cpu was expected\n"
+
+
 def test_a_row_that_is_measured_is_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(ONE, tmp_path)
     run = ["run", "smp", "nuclei", "10", "--missing", "--results", str(tmp_path)]
